@@ -1,0 +1,56 @@
+# Every target is a line or two that you could type yourself. `make demo` and `make test` need only Python and a network.
+PYTHON ?= python3
+DATA ?=
+# A folder of reference data sets, one folder each; tests that need them are skipped where there is none.
+SORTGATE_TEST_DATA ?= $(abspath $(wildcard ../shared/data))
+export SORTGATE_TEST_DATA
+# Build environments are constrained too: older pips read the first variable for them, newer ones the second.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+PROJECTS := pyproject.toml training/pyproject.toml constraints.txt
+
+.PHONY: help demo test test-all lint bench docs soak install install-dev clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: install  ## train, start Redis and two workers, stream 20,000 texts; DATA=folder uses its train and test files
+	$(BIN)/sortgate demo $(if $(DATA),--data "$(DATA)")
+
+test: install-dev  ## everything but the slow tests, against a private Redis
+	$(BIN)/python -m pytest tests plugins -m "not slow"
+
+test-all: install-dev  ## the slow tests too: install flavours, image steps, long faults
+	$(BIN)/python -m pytest tests plugins
+
+lint: install-dev  ## ruff, mypy --strict, yamllint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy worker training $(PLUGINS:%=%/sortgate_*) && $(BIN)/yamllint --strict docker .pre-commit-config.yaml
+
+bench: install-dev  ## throughput and latency beside named yardsticks
+	$(BIN)/python -m benchmarks.serving
+
+docs: install-dev  ## write docs/reference from the command line and the hooks
+	$(BIN)/python docs/generate.py
+
+soak: install-dev  ## the fault tests, slow ones included
+	$(BIN)/python -m pytest tests/faults --timeout 1800
+
+install: .venv/demo.stamp
+install-dev: .venv/dev.stamp
+
+.venv/demo.stamp: $(PROJECTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) -e ".[worker,embedded]" -e training
+	touch $@
+
+.venv/dev.stamp: .venv/demo.stamp $(PLUGINS:%=%/pyproject.toml)
+	$(INSTALL) -e ".[dev]" -e training $(PLUGINS:%=-e %)
+	touch $@
+
+clean:  ## remove the virtual environment and what was built
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,250 @@
+"""The Lua scripts on a real Redis: who gets a text, who answers it, and that it is answered once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+import redis as redis_py
+
+from sortgate import keys
+from sortgate.streams.scripts import run_script
+
+Q = "q"
+STREAMS = [keys.requests(Q, "high"), keys.requests(Q), keys.requests(Q, "low")]
+FIELDS = ["v", "1", "id", "x", "status", "ok", "label", "a"]
+
+
+def read(redis: redis_py.Redis, consumer: str = "w1", room: int = 100, bound: int = 1000) -> Any:
+    return run_script(redis, "read", [*STREAMS, keys.results(Q)], keys.GROUP, consumer, room, bound)
+
+
+def commit(redis: redis_py.Redis, *answers: tuple[int, str, str, str, str, list[str]], **options: int) -> list[int]:
+    all_keys = [*STREAMS, keys.results(Q), keys.dead(Q), keys.seen(Q), keys.counters(Q)]
+    reply: list[int] = run_script(
+        redis,
+        "commit",
+        all_keys,
+        keys.GROUP,
+        options.get("window", 600_000),
+        options.get("remembered", 1000),
+        options.get("reply_bound", 10),
+        3_600_000,
+        1000,
+        1000,
+        msgspec.msgpack.encode(answers),
+    )
+    return reply
+
+
+def recover(redis: redis_py.Redis, consumer: str, in_hand: list[list[str]]) -> Any:
+    packed = msgspec.msgpack.encode(in_hand)
+    return run_script(redis, "recover", STREAMS, keys.GROUP, consumer, packed, 100)
+
+
+def claim(redis: redis_py.Redis, consumer: str, lease_ms: int, idle_consumer_ms: int = 3_600_000) -> Any:
+    all_keys = [*STREAMS, keys.counters(Q), keys.workers(Q)]
+    return run_script(redis, "claim", all_keys, keys.GROUP, consumer, lease_ms, 100, idle_consumer_ms)
+
+
+def add(redis: redis_py.Redis, number: int = 2, **fields: str) -> str:
+    entry = redis.xadd(STREAMS[number - 1], {"v": "1", "text": "t", **fields})
+    assert isinstance(entry, str)
+    return entry
+
+
+def deliveries(redis: redis_py.Redis, stream: str = STREAMS[1]) -> dict[str, tuple[str, int]]:
+    pending = redis.xpending_range(stream, keys.GROUP, "-", "+", 100)
+    return {item["message_id"]: (item["consumer"], item["times_delivered"]) for item in pending}
+
+
+def test_read_creates_the_group_and_finds_what_came_before_it(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    _, full, found = read(redis)
+    assert full == 0
+    assert [(number, [e[0] for e in entries]) for number, entries in found] == [(2, [entry])]
+
+
+def test_read_prefers_urgent_texts_and_fills_its_room(redis: redis_py.Redis) -> None:
+    for number in (1, 2, 3):
+        for _ in range(50):
+            add(redis, number)
+    counts = {number: len(entries) for number, entries in read(redis, room=24)[2]}
+    assert counts == {1: 16, 2: 6, 3: 2}
+    redis.delete(STREAMS[0], STREAMS[2])
+    found = read(redis, room=30)[2]
+    assert sum(len(entries) for _, entries in found) == 30, "one stream alone may fill the room"
+
+
+def test_read_pauses_while_results_are_full(redis: redis_py.Redis) -> None:
+    add(redis)
+    redis.xadd(keys.results(Q), {"a": "b"})
+    _, full, found = read(redis, bound=1)
+    assert (full, found) == (1, [])
+
+
+def test_commit_answers_once(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    read(redis)
+    assert commit(redis, (2, entry, "", "", "ok", FIELDS)) == [1, 0, 0, 0, 1]
+    assert commit(redis, (2, entry, "", "", "ok", FIELDS)) == [0, 1, 0, 0, 1], "the second finisher is suppressed"
+    assert redis.xlen(STREAMS[1]) == 0
+    assert deliveries(redis) == {}
+    [(_, fields)] = redis.xrange(keys.results(Q))
+    assert fields["label"] == "a"
+    assert redis.hgetall(keys.counters(Q)) == {"ok": "1", "suppressed": "1"}
+
+
+def test_commit_drops_the_second_text_of_an_id(redis: redis_py.Redis) -> None:
+    first, second = add(redis), add(redis)
+    read(redis)
+    answers = [(2, entry, "same", "", "ok", FIELDS) for entry in (first, second)]
+    assert commit(redis, *answers)[:3] == [1, 0, 1]
+    assert redis.xlen(STREAMS[1]) == 0, "the duplicate is gone too"
+
+
+def test_window_of_zero_turns_deduplication_off(redis: redis_py.Redis) -> None:
+    answers = [(2, add(redis), "same", "", "ok", FIELDS) for _ in range(2)]
+    read(redis)
+    assert commit(redis, *answers, window=0)[0] == 2
+
+
+def test_window_ends_and_memory_is_bounded(redis: redis_py.Redis) -> None:
+    first = [(2, add(redis), f"id{i}", "", "ok", FIELDS) for i in range(20)]
+    read(redis)
+    commit(redis, *first, remembered=5)
+    assert redis.zcard(keys.seen(Q)) == 5
+    time.sleep(0.05)
+    again = add(redis)
+    read(redis)
+    assert commit(redis, (2, again, "id19", "", "ok", FIELDS), window=20)[0] == 1, "its window is over"
+
+
+def test_reply_stream_gets_the_result_and_a_new_expiry(redis: redis_py.Redis) -> None:
+    reply = keys.reply(Q, "c1")
+    redis.xgroup_create(reply, "r", mkstream=True)
+    entry = add(redis)
+    read(redis)
+    assert commit(redis, (2, entry, "", reply, "ok", FIELDS)) == [1, 0, 0, 0, 0]
+    assert redis.xlen(reply) == 1
+    assert redis.pttl(reply) > 3_000_000
+
+
+@pytest.mark.parametrize("broken", ["gone", "full", "wrong type"])
+def test_undeliverable_reply_ends_in_results(redis: redis_py.Redis, broken: str) -> None:
+    reply = keys.reply(Q, "c1")
+    if broken == "full":
+        for _ in range(10):
+            redis.xadd(reply, {"a": "b"})
+    elif broken == "wrong type":
+        redis.set(reply, "x")
+    entry = add(redis)
+    read(redis)
+    assert commit(redis, (2, entry, "", reply, "ok", FIELDS)) == [1, 0, 0, 1, 1]
+    [(_, fields)] = redis.xrange(keys.results(Q))
+    assert fields["undelivered_to"] == reply
+    assert (redis.exists(reply) == 0) == (broken == "gone"), "a reply stream nobody made is not made here"
+
+
+def test_results_of_the_wrong_type_lose_nothing(redis: redis_py.Redis) -> None:
+    redis.set(keys.results(Q), "x")
+    entry = add(redis)
+    run_script(redis, "read", [*STREAMS, keys.prefix(Q) + "none"], keys.GROUP, "w1", 10, 1000)
+    with pytest.raises(redis_py.ResponseError, match="WRONGTYPE"):
+        commit(redis, (2, entry, "", "", "ok", FIELDS))
+    assert entry in deliveries(redis), "still to be answered"
+
+
+def test_commit_works_when_memory_is_full(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    read(redis)
+    redis.config_set("maxmemory", 1)
+    with pytest.raises(redis_py.exceptions.OutOfMemoryError):
+        add(redis)
+    assert commit(redis, (2, entry, "id", "", "ok", FIELDS))[0] == 1
+    assert redis.xlen(keys.results(Q)) == 1
+
+
+@pytest.mark.parametrize("status", ["error", "dead"])
+def test_failed_texts_leave_a_copy(redis: redis_py.Redis, status: str) -> None:
+    entry = add(redis, id="x", meta="m")
+    read(redis)
+    commit(redis, (2, entry, "x", "", status, ["v", "1", "id", "x", "status", status, "code", "c", "message", "m"]))
+    [(_, copy)] = redis.xrange(keys.dead(Q))
+    assert copy["text"] == "t"
+    assert (copy["dead_status"], copy["dead_code"], copy["dead_entry"]) == (status, "c", entry)
+
+
+def test_claim_waits_for_the_lease_and_counts_the_delivery(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    read(redis, "w1")
+    assert claim(redis, "w2", 10_000) == []
+    time.sleep(0.02)
+    [[number, taken, count, fields]] = claim(redis, "w2", 10)
+    assert (number, taken, count) == (2, entry, 2)
+    assert fields[:2] == ["v", "1"]
+    assert deliveries(redis) == {entry: ("w2", 2)}
+
+
+def test_claim_acknowledges_what_was_deleted_by_hand(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    read(redis, "w1")
+    redis.xdel(STREAMS[1], entry)
+    time.sleep(0.02)
+    assert claim(redis, "w2", 10) == []
+    assert deliveries(redis) == {}
+    assert redis.hget(keys.counters(Q), "vanished") == "1"
+
+
+def test_claim_deletes_only_empty_consumers(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    read(redis, "busy")
+    read(redis, "empty")
+    time.sleep(0.02)
+    claim(redis, "w2", 100_000, idle_consumer_ms=10)
+    assert {c["name"] for c in redis.xinfo_consumers(STREAMS[1], keys.GROUP)} == {"busy"}
+    assert entry in deliveries(redis)
+
+
+def test_recover_fetches_what_a_broken_link_swallowed_without_counting_it(redis: redis_py.Redis) -> None:
+    lost, known = add(redis), add(redis)
+    read(redis, "w1")
+    for _ in range(3):
+        [[number, entry, count, fields]] = recover(redis, "w1", [[], [known], []])
+    assert (number, entry, count) == (2, lost, 1)
+    assert fields[2:4] == ["text", "t"]
+
+
+def test_renew_keeps_the_lease_and_leaves_other_workers_alone(redis: redis_py.Redis) -> None:
+    mine, theirs = add(redis), add(redis)
+    read(redis, "w1", room=1)
+    read(redis, "w2")
+    time.sleep(0.03)
+    packed = msgspec.msgpack.encode([[], [mine, theirs], []])
+    all_keys = [*STREAMS, keys.workers(Q)]
+    owners = deliveries(redis)
+    assert run_script(redis, "renew", all_keys, keys.GROUP, "w1", packed, "{}") == sum(
+        1 for owner, _ in owners.values() if owner == "w1"
+    )
+    taken = [entry for _, entry, _, _ in claim(redis, "w3", 20)]
+    assert taken == [entry for entry, (owner, _) in owners.items() if owner == "w2"]
+
+
+def test_release_hands_back_without_counting_and_leaves_only_when_empty(redis: redis_py.Redis) -> None:
+    first, second = add(redis), add(redis)
+    read(redis, "w1")
+    all_keys = [*STREAMS, keys.workers(Q)]
+
+    def release(*items: tuple[int, str, int]) -> Any:
+        packed = msgspec.msgpack.encode(items)
+        return run_script(redis, "release", all_keys, keys.GROUP, "w1", keys.RELEASED, 1, packed)
+
+    assert release((2, first, 0)) == 1
+    assert deliveries(redis)[first] == (keys.RELEASED, 0)
+    assert "w1" in {c["name"] for c in redis.xinfo_consumers(STREAMS[1], keys.GROUP)}, "it still holds a text"
+    release((2, second, 0))
+    assert "w1" not in {c["name"] for c in redis.xinfo_consumers(STREAMS[1], keys.GROUP)}
+    taken = claim(redis, "w2", 15_000)
+    assert [(entry, count) for _, entry, count, _ in taken] == [(first, 1), (second, 1)]

@@ -1,0 +1,1 @@
+"""Trains LSTM and GRU text classifiers and writes them as Sortgate bundles."""

@@ -1,0 +1,59 @@
+"""The Celery application: ``celery -A sortgate.celery worker``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from sortgate import keys
+from sortgate.settings import Settings
+from sortgate.worker import steps, tasks
+
+
+def create_app(settings: Settings) -> Celery:
+    """Return the application for ``settings``; connects to nothing."""
+    names = [keys.celery_queue(item.partition("=")[0]) for item in settings.queues]
+    transport: dict[str, Any] = {
+        "socket_timeout": settings.socket_timeout_s,
+        "socket_connect_timeout": settings.socket_timeout_s,
+        "socket_keepalive": True,
+        "health_check_interval": 2,
+        "retry_on_timeout": True,
+        # The default looks for lost messages only every 100 seconds.
+        "unacked_restore_throttle": 1,
+    }
+    app = Celery("sortgate", broker=settings.broker, backend=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        sortgate_settings=settings,
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        result_accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_transport_options=transport,
+        result_backend_transport_options=transport,
+        redis_socket_timeout=settings.socket_timeout_s,
+        redis_socket_connect_timeout=settings.socket_timeout_s,
+        redis_socket_keepalive=True,
+        redis_retry_on_timeout=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=settings.batch_timeout_s,
+        task_queues=[Queue(name) for name in names] or None,
+        task_default_queue=names[0] if names else keys.celery_queue("default"),
+        worker_prefetch_multiplier=1,
+        worker_pool="prefork",
+        # Loading a large bundle may take longer than Celery's 4 seconds, after which it kills the process.
+        worker_proc_alive_timeout=60.0,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=False,
+        worker_redirect_stdouts=False,
+    )
+    tasks.register(app)
+    steps.install(app)
+    return app
+
+
+app = create_app(Settings.from_env())

@@ -1,0 +1,63 @@
+"""``sortgate worker``: a Celery worker with sound defaults for streams of texts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sortgate worker --models models --queues tickets
+  sortgate worker --models models --queues mail=spam,tickets --concurrency 4
+  SORTGATE_REDIS_URL=rediss://… sortgate worker --models models --queues tickets"""
+)
+@click.option(
+    "--models", type=click.Path(path_type=Path, file_okay=False), help="Folder of bundles.  [env: SORTGATE_MODELS_DIR]"
+)
+@click.option("--queues", help="Queues to serve: a,b=name (a by bundle a, b by bundle name).  [env: SORTGATE_QUEUES]")
+@click.option("--concurrency", "-c", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option("--redis-url", help="Redis of the streams.  [env: SORTGATE_REDIS_URL]")
+@click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
+@click.option("--pool", default="prefork", show_default=True, help="Celery's pool; only prefork is accepted.")
+@click.option("--name", help="Node name, as in Celery's --hostname.")
+@click.option(
+    "--loglevel",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    show_default=True,
+)
+def worker(
+    models: Path | None,
+    queues: str | None,
+    concurrency: int | None,
+    redis_url: str | None,
+    plugins_dir: Path | None,
+    pool: str,
+    name: str | None,
+    loglevel: str,
+) -> None:
+    """Answer the texts of one or more queues until stopped.
+
+    SIGTERM finishes the batches in hand, gives back the rest and exits with status 0; a second one stops at once.
+    """
+    given = {
+        "SORTGATE_MODELS_DIR": models,
+        "SORTGATE_QUEUES": queues,
+        "SORTGATE_REDIS_URL": redis_url,
+        "SORTGATE_PLUGINS_DIR": plugins_dir,
+    }
+    # Through the environment, so that `celery -A sortgate.celery` and every pool process see the same settings.
+    os.environ.update({key: str(value) for key, value in given.items() if value is not None})
+    from sortgate.celery import app
+
+    arguments = ["worker", "--pool", pool, "--loglevel", loglevel]
+    arguments += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    if concurrency:
+        arguments += ["--concurrency", str(concurrency)]
+    if name:
+        arguments += ["--hostname", name]
+    app.worker_main(arguments)

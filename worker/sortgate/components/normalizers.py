@@ -1,0 +1,168 @@
+"""Built-in normalizers (text to text). All take time linear in the text, whatever it holds."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Sequence
+
+# ASCII text is in every normalization form, and isascii() costs nothing.
+_SUSPECT_CHARACTERS = 1_000
+_LONGEST_RUN = 30
+_RUN = re.compile(b"[^\0]{%d,}" % (_LONGEST_RUN + 1))
+
+
+class NFKC:
+    """Unicode NFKC: full-width forms, ligatures and the like become their plain equivalents, accents are composed."""
+
+    def __call__(self, text: str) -> str:
+        if text.isascii():
+            return text
+        if len(text) > _SUSPECT_CHARACTERS:
+            text = _stream_safe(text)
+        return unicodedata.normalize("NFKC", text)
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [text if text.isascii() else self(text) for text in texts]
+
+
+def _stream_safe(text: str) -> str:
+    """Break runs of more than 30 combining characters with U+034F (Stream-Safe Text Format, UAX #15 section 13).
+
+    Python sorts such a run by insertion, which takes seconds for 64 KiB of them.
+    """
+    marks = {char: _is_mark(char) for char in set(text)}
+    flags = bytes(map(marks.__getitem__, text))
+    pieces, end = [], 0
+    for run in _RUN.finditer(flags):
+        for cut in range(run.start() + _LONGEST_RUN, run.end(), _LONGEST_RUN):
+            pieces.append(text[end:cut])
+            end = cut
+    pieces.append(text[end:])
+    return "\u034f".join(pieces)
+
+
+def _is_mark(char: str) -> bool:
+    """Whether nothing in the character's decomposition stops the reordering of marks."""
+    return all(map(unicodedata.combining, unicodedata.normalize("NFKD", char)))
+
+
+class Lowercase:
+    """Lower case, by Unicode's rules."""
+
+    def __call__(self, text: str) -> str:
+        return text.lower()
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [text.lower() for text in texts]
+
+
+class CollapseWhitespace:
+    """Every run of white space becomes one space; none stays at the ends."""
+
+    def __call__(self, text: str) -> str:
+        return " ".join(text.split())
+
+
+# A tag ends at the first '>' outside quotes; when its quotes do not pair up, at the first '>'.
+# Each attempt stops at the next '<', so all attempts together read the text at most a few times.
+_TAG = re.compile(r"""<[a-zA-Z/!?](?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|<[a-zA-Z/!?][^<>]*+>""")
+_ENTITY = re.compile(r"&[#\w]\w{0,31};?")
+_RAW_OPEN = re.compile(r"<(script|style)\b[^<>]*+>", re.IGNORECASE)
+_RAW_CLOSE = {name: re.compile(rf"</{name}\b[^<>]*+>", re.IGNORECASE) for name in ("script", "style")}
+
+
+class StripHTML:
+    """Removes tags, comments, scripts and style sheets, each leaving a space, and resolves entities (``&amp;``)."""
+
+    def __call__(self, text: str) -> str:
+        if "<" in text:
+            text = _TAG.sub(" ", _cut_raw(_cut_comments(text)))
+        if "&" in text:
+            # html.unescape gets one entity at a time: on a whole text it meets numbers too long for int().
+            text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+        return text
+
+
+def _cut_comments(text: str) -> str:
+    """Cut comments; one that is not closed stays, and ends the search."""
+    pieces, end = [], 0
+    while (start := text.find("<!--", end)) >= 0:
+        close = text.find("-->", start + 4)
+        if close < 0:
+            break
+        pieces.append(text[end:start])
+        end = close + 3
+    return " ".join([*pieces, text[end:]]) if pieces else text
+
+
+def _cut_raw(text: str) -> str:
+    """Cut elements whose content is no text; one that is not closed loses only its tag."""
+    pieces, end, searched = [], 0, 0
+    unclosed: set[str] = set()  # searching for the same missing end again and again would be quadratic
+    while opened := _RAW_OPEN.search(text, searched):
+        name = opened[1].lower()
+        closed = None if name in unclosed else _RAW_CLOSE[name].search(text, opened.end())
+        if closed is None:
+            unclosed.add(name)
+            if len(unclosed) == len(_RAW_CLOSE):
+                break
+            searched = opened.end()
+            continue
+        pieces.append(text[end : opened.start()])
+        end = searched = closed.end()
+    return " ".join([*pieces, text[end:]]) if pieces else text
+
+
+class _Mask:
+    pattern: re.Pattern[str]
+    #: A text without it has nothing to mask.
+    clue: str | None = None
+
+    def __init__(self, mask: str) -> None:
+        self.mask = mask
+
+    def __call__(self, text: str) -> str:
+        if self.clue is not None and self.clue not in text:
+            return text
+        return self.pattern.sub(lambda _: self.mask, text)
+
+
+class MaskURLs(_Mask):
+    """Replaces ``http://``, ``https://``, ``ftp://`` and ``www.`` addresses, leaving the sentence's punctuation."""
+
+    pattern = re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\"]*[^\s<>\".,;:!?'()\[\]{}]", re.IGNORECASE)
+    clue = "."
+
+    def __init__(self, mask: str = "<url>") -> None:
+        super().__init__(mask)
+
+    def __call__(self, text: str) -> str:
+        if "://" not in text and "ww." not in text and "WW." not in text and "wW." not in text and "Ww." not in text:
+            return text
+        return self.pattern.sub(lambda _: self.mask, text)
+
+
+class MaskEmails(_Mask):
+    """Replaces e-mail addresses."""
+
+    # The look-behind lets an attempt start only where a local part does, so no character is read twice by attempts.
+    pattern = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++")
+    clue = "@"
+
+    def __init__(self, mask: str = "<email>") -> None:
+        super().__init__(mask)
+
+
+class MaskNumbers(_Mask):
+    """Replaces numbers (``7``, ``3.14``, ``1,000``) that are not part of a word (``b2b``, ``1st``)."""
+
+    # The match always takes the letters that follow too: giving up there would read "1.1.1.1…a" again from each dot.
+    pattern = re.compile(r"(?<!\w)\d++(?:[.,]\d++)*+(\w*+)")
+
+    def __init__(self, mask: str = "<number>") -> None:
+        super().__init__(mask)
+
+    def __call__(self, text: str) -> str:
+        return self.pattern.sub(lambda match: match[0] if match[1] else self.mask, text)

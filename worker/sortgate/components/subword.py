@@ -1,0 +1,68 @@
+"""Subword tokenizer: byte-level BPE through HF tokenizers, learned from the training texts (extra ``subword``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from sortgate.errors import PluginLoadError
+
+
+class BPE:
+    """Byte-level byte-pair encoding with a learned vocabulary of ``vocab_size`` pieces; every text can be written in it."""
+
+    def __init__(self, vocab_size: int = 8000, min_frequency: int = 2) -> None:
+        if not isinstance(vocab_size, int) or vocab_size < 256:
+            raise ValueError("vocab_size must be a whole number from 256 (one piece a byte) on")
+        if not isinstance(min_frequency, int) or min_frequency < 1:
+            raise ValueError("min_frequency must be a whole number from 1 on")
+        self._library = _import_tokenizers()
+        self._vocab_size = vocab_size
+        self._min_frequency = min_frequency
+        self._tokenizer: Any = None
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Learn the merges from normalized texts."""
+        library = self._library
+        tokenizer = library.Tokenizer(library.models.BPE())
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=self._vocab_size,
+            min_frequency=self._min_frequency,
+            initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        self._tokenizer = tokenizer
+
+    def state(self) -> bytes:
+        """Return the tokenizer's JSON."""
+        return bytes(self._fitted().to_str(), "utf-8")
+
+    def restore(self, state: bytes) -> None:
+        """Read the tokenizer's JSON."""
+        self._tokenizer = self._library.Tokenizer.from_str(state.decode("utf-8"))
+
+    def __call__(self, text: str) -> list[str]:
+        tokens: list[str] = self._fitted().encode(text, add_special_tokens=False).tokens
+        return tokens
+
+    def batch(self, texts: Sequence[str]) -> list[list[str]]:
+        encodings = self._fitted().encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.tokens for encoding in encodings]
+
+    def _fitted(self) -> Any:
+        if self._tokenizer is None:
+            raise RuntimeError("the BPE tokenizer has learned nothing yet: fit or restore it first")
+        return self._tokenizer
+
+
+def _import_tokenizers() -> Any:
+    # Its thread pool does not survive a fork (Celery's prefork pool); one thread a process is what a worker wants anyway.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        import tokenizers
+    except ImportError:
+        raise PluginLoadError('component sortgate.bpe.v1 needs HF tokenizers: pip install "sortgate[subword]"') from None
+    return tokenizers

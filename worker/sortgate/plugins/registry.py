@@ -1,0 +1,233 @@
+"""Every component by name: who registered it, how it is made, recorded in a manifest and restored from one."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sortgate.errors import (
+    ComponentParamsError,
+    DuplicateComponentError,
+    PluginError,
+    PluginLoadError,
+    PluginNotAllowedError,
+    PluginVersionError,
+    SortgateError,
+    UnknownComponentError,
+)
+from sortgate.plugins.components import (
+    ComponentRecord,
+    ComponentSpec,
+    Factory,
+    Kind,
+    Learned,
+    RegisteredComponent,
+)
+
+#: Distribution of the built-in components. Their behaviour is versioned in their names alone.
+BUILTIN = "sortgate"
+FILE_PREFIX = "file:"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+\.v[0-9]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a plugin came from; ``digest`` (SHA-256, hex) only for a plugin of one file."""
+
+    distribution: str
+    version: str
+    origin: str
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        if self.distribution.startswith(FILE_PREFIX):
+            return f"the plugin file {self.origin}"
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    kind: Kind
+    name: str
+    factory: Factory
+    source: Source
+
+
+def canonical(name: str) -> str:
+    """Return a distribution's name as PEP 503 compares it; plugin files become ``file:<name>.py``."""
+    if name.startswith(FILE_PREFIX):
+        return name
+    if name.endswith(".py"):
+        return FILE_PREFIX + name
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class Registry:
+    """The components one process knows. Made by :func:`sortgate.plugins.create_registry`."""
+
+    def __init__(self, allow: Collection[str] | None = None) -> None:
+        self.allow = None if allow is None else frozenset(map(canonical, allow))
+        self._entries: dict[str, _Entry] = {}
+
+    def add(self, kind: Kind, name: str, factory: Factory, source: Source) -> None:
+        """Register a component; plugins do it through the hooks.
+
+        Raises:
+            DuplicateComponentError: the name is taken; names both distributions.
+            PluginLoadError: the name is malformed, or claims to be built in; or ``factory`` cannot be called.
+        """
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise PluginLoadError(f"{source} registers {name!r}: component names read owner.thing.v1, in lower case")
+        if name.startswith(f"{BUILTIN}.") and source.distribution != BUILTIN:
+            raise PluginLoadError(f"{source} registers {name!r}: names that start with 'sortgate.' are built in")
+        if not callable(factory):
+            raise PluginLoadError(f"{source} registers {name!r} with a factory that cannot be called")
+        if name in self._entries:
+            raise DuplicateComponentError(
+                f"component {name!r} is registered twice: by {self._entries[name].source} and by {source}; remove one"
+            )
+        self._entries[name] = _Entry(kind, name, factory, source)
+
+    def components(self) -> list[RegisteredComponent]:
+        """List what is registered, by kind and name."""
+        return [_describe(entry) for entry in sorted(self._entries.values(), key=lambda e: (e.kind, e.name))]
+
+    def create(self, kind: Kind, spec: ComponentSpec) -> Any:
+        """Make a component from a configuration.
+
+        Raises:
+            UnknownComponentError: nobody registered that name as ``kind``; lists what exists.
+            ComponentParamsError: the factory refused the parameters.
+        """
+        return _make(self._find(kind, spec.name), spec.params)
+
+    def record(self, kind: Kind, spec: ComponentSpec, state: str | None = None) -> ComponentRecord:
+        """Return what a manifest says of the component; ``state`` is the bundle's file with its learned state."""
+        source = self._find(kind, spec.name).source
+        return ComponentRecord(
+            spec.name, dict(spec.params), source.distribution, source.version, state=state, digest=source.digest
+        )
+
+    def restore(self, kind: Kind, record: ComponentRecord, state: bytes | None = None) -> Any:
+        """Make the component a manifest recorded, with its learned state.
+
+        Raises:
+            PluginNotAllowedError: the allow-list leaves its distribution out.
+            UnknownComponentError: not registered here; says what to install, with the recorded version.
+            PluginVersionError: here, but of another version (a file: of other contents).
+            ComponentParamsError: the factory refused the recorded parameters.
+            PluginError: the learned state is missing, superfluous or unreadable.
+        """
+        self._check_allowed(record)
+        entry = self._find(kind, record.name, record)
+        self._check_version(entry, record)
+        component = _make(entry, record.params)
+        if isinstance(component, Learned) != (state is not None):
+            lack = "needs its learned state, and the bundle has none" if state is None else "takes no learned state"
+            raise PluginError(f"component {record.name!r} {lack}")
+        if state is not None:
+            try:
+                component.restore(state)
+            except SortgateError:
+                raise
+            except Exception as exc:
+                raise PluginError(
+                    f"component {record.name!r} cannot read its learned state: {type(exc).__name__}"
+                ) from exc
+        return component
+
+    def _check_allowed(self, record: ComponentRecord) -> None:
+        name = canonical(record.distribution)
+        if self.allow is not None and name != BUILTIN and name not in self.allow:
+            raise PluginNotAllowedError(
+                f"component {record.name!r} comes from {record.distribution}, which SORTGATE_PLUGINS does not list; "
+                f"add {record.distribution} to it to allow that plugin"
+            )
+
+    def _check_version(self, entry: _Entry, record: ComponentRecord) -> None:
+        source = entry.source
+        if canonical(source.distribution) != canonical(record.distribution):
+            raise UnknownComponentError(
+                f"component {record.name!r} is registered here by {source}, but the bundle was made with "
+                f"{record.distribution}; {_install(record)}"
+            )
+        if source.digest != record.digest:
+            raise PluginVersionError(
+                f"component {record.name!r}: {source} is not the file the bundle was made with "
+                f"(SHA-256 {record.digest or 'not recorded'}); {_install(record)}"
+            )
+        if source.distribution != BUILTIN and source.version != record.version:
+            raise PluginVersionError(
+                f"component {record.name!r}: the bundle was made with {record.distribution} {record.version}, "
+                f"installed is {source.version}; {_install(record)}"
+            )
+
+    def _find(self, kind: Kind, name: str, record: ComponentRecord | None = None) -> _Entry:
+        entry = self._entries.get(name)
+        if entry is not None and entry.kind == kind:
+            return entry
+        if entry is not None:
+            raise UnknownComponentError(f"component {name!r} is a {entry.kind}, not a {kind}")
+        message = f"unknown {kind} {name!r}"
+        known = sorted(other.name for other in self._entries.values() if other.kind == kind)
+        near = difflib.get_close_matches(name, known, n=1)
+        if near:
+            message += f"; did you mean {near[0]!r}?"
+        if record is not None and canonical(record.distribution) != BUILTIN:
+            message += f"; the bundle was made with {record.distribution} {record.version}: {_install(record)}"
+        elif record is not None:
+            message += f"; the bundle was made with sortgate {record.version}, a newer sortgate may have it"
+        raise UnknownComponentError(f"{message}; there are: {', '.join(known) or 'none'}")
+
+
+def _install(record: ComponentRecord) -> str:
+    if record.distribution.startswith(FILE_PREFIX):
+        return f"put that {record.distribution.removeprefix(FILE_PREFIX)} into the plugins folder"
+    return f"pip install {record.distribution}=={record.version}"
+
+
+def _make(entry: _Entry, params: dict[str, Any]) -> Any:
+    try:
+        msgspec.json.encode(params)
+        inspect.signature(entry.factory).bind(**params)
+    except ValueError:  # a factory without a signature: its own call is the check
+        pass
+    except (TypeError, OverflowError, msgspec.MsgspecError) as exc:
+        accepted = ", ".join(_parameters(entry.factory)) or "no parameters"
+        raise ComponentParamsError(f"component {entry.name!r}: {exc}; it takes: {accepted}") from None
+    try:
+        component = entry.factory(**params)
+    except SortgateError:
+        raise
+    except (TypeError, ValueError) as exc:
+        raise ComponentParamsError(f"component {entry.name!r} refuses its parameters: {exc}") from exc
+    except Exception as exc:
+        raise PluginLoadError(
+            f"component {entry.name!r} of {entry.source} cannot be made: {type(exc).__name__}: {exc}"
+        ) from exc
+    if not callable(component):
+        raise PluginLoadError(f"component {entry.name!r} of {entry.source}: what its factory returns cannot be called")
+    return component
+
+
+def _parameters(factory: Factory) -> dict[str, str]:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: "required" if p.default is p.empty else repr(p.default) for p in parameters}
+
+
+def _describe(entry: _Entry) -> RegisteredComponent:
+    doc = (inspect.getdoc(entry.factory) or "").partition("\n")[0]
+    source = entry.source
+    return RegisteredComponent(
+        entry.kind, entry.name, source.distribution, source.version, source.origin, doc, _parameters(entry.factory)
+    )

@@ -1,0 +1,107 @@
+"""Settings of a process, read once from ``SORTGATE_*`` environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from sortgate.errors import ConfigurationError
+
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a client or worker can be told from outside; the variable is ``SORTGATE_`` + the name in capitals.
+
+    Times end in ``_s`` (seconds), sizes in ``_bytes``.
+    """
+
+    #: Redis of the streams, and of Celery's broker and result backend unless ``broker_url`` is set.
+    redis_url: str = DEFAULT_REDIS_URL
+    #: Celery's broker when it is not the streams' Redis (a Redis Cluster cannot be one).
+    broker_url: str = ""
+    models_dir: Path = Path("models")
+    #: Folder of one-file plugins; empty for none.
+    plugins_dir: Path | None = None
+    #: Comma-separated distributions and plugin files that may be loaded; None allows all.
+    plugins: tuple[str, ...] | None = None
+    #: ``a,b=name``: queue a serves bundle a, queue b serves bundle ``name``.
+    queues: tuple[str, ...] = ()
+    #: Most texts that one pool process gets at a time.
+    batch_texts: int = 128
+    #: A batch that takes longer is stopped by killing its process.
+    batch_timeout_s: float = 30.0
+    #: A worker that has not renewed a text's lease for this long has lost it.
+    lease_s: float = 15.0
+    #: How often leases of others are looked at.
+    sweep_s: float = 5.0
+    #: A text that took down its process this many times is answered ``dead``.
+    max_deliveries: int = 5
+    #: Window in which a second text with the same id is not answered again; 0 turns it off.
+    dedupe_window_s: float = 600.0
+    #: Most ids remembered in that window.
+    dedupe_limit: int = 1_000_000
+    #: Bound of a request stream, kept by the client.
+    requests_limit: int = 1_000_000
+    #: Bound of a result stream; workers stop reading the queue while it is full.
+    results_limit: int = 1_000_000
+    #: Bound of a private reply stream.
+    reply_limit: int = 100_000
+    #: Texts of more UTF-8 bytes are answered ``rejected``.
+    max_text_bytes: int = 65_536
+    #: Start although Redis may evict keys when memory is full (texts can then be lost).
+    allow_eviction: bool = False
+    #: Seconds without a byte from Redis, while one is owed, after which the link is given up.
+    socket_timeout_s: float = 5.0
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Read the environment; ``overrides`` that are not None win.
+
+        Raises:
+            ConfigurationError: a variable's value cannot be read; names variable, value and type.
+        """
+        source = os.environ if env is None else env
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            if overrides.get(field.name) is not None:
+                values[field.name] = overrides[field.name]
+                continue
+            key = f"SORTGATE_{field.name.upper()}"
+            raw = source.get(key)
+            if raw is not None and (raw.strip() or field.name == "plugins"):
+                values[field.name] = _parse(key, raw.strip(), hints[field.name])
+        return cls(**values)
+
+    @property
+    def broker(self) -> str:
+        """Celery's broker: ``broker_url``, or the streams' Redis."""
+        return self.broker_url or self.redis_url
+
+
+def _parse(key: str, raw: str, kind: Any) -> Any:
+    if kind in (tuple[str, ...], tuple[str, ...] | None):
+        return tuple(part.strip() for part in raw.split(",") if part.strip())
+    if kind in (Path, Path | None):
+        return Path(raw)
+    if kind is bool:
+        if raw.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if raw.lower() in {"0", "false", "no", "off"}:
+            return False
+        raise ConfigurationError(f"{key}={raw!r}: use 1 or 0")
+    if kind is str:
+        return raw
+    try:
+        value = kind(raw)
+    except ValueError:
+        noun = "a whole number" if kind is int else "a number"
+        raise ConfigurationError(f"{key}={raw!r}: use {noun}") from None
+    if value < 0:
+        raise ConfigurationError(f"{key}={raw!r}: use a number that is not negative")
+    return value

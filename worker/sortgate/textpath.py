@@ -1,0 +1,340 @@
+"""The text path, one and the same in training and serving: texts → tokens → ids, and predictions → post-processed ones.
+
+A text that fails never takes its neighbours along: it gets a :class:`TextError` in its place.
+Neither errors nor logs ever hold a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sortgate.errors import ComponentError, EmptyTextError, TextError, TextTooLongError
+from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned
+from sortgate.plugins.registry import Registry
+from sortgate.types import Prediction, PredictionError
+from sortgate.vocabulary import Vocabulary
+
+Specs = list[ComponentSpec | str]
+
+#: One step of the path: the component's registered name, and the component.
+Step = tuple[str, Any]
+
+
+class TextConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """The text path as a configuration chooses it: names, or ``{name, params}``. Holds specs once it is made."""
+
+    normalizers: Specs = msgspec.field(default_factory=lambda: ["sortgate.nfkc.v1", "sortgate.lowercase.v1"])
+    tokenizer: ComponentSpec | str = "sortgate.words.v1"
+    filters: Specs = []
+    postprocessors: Specs = []
+
+    def __post_init__(self) -> None:
+        self.normalizers = [_spec(entry) for entry in self.normalizers]
+        self.tokenizer = _spec(self.tokenizer)
+        self.filters = [_spec(entry) for entry in self.filters]
+        self.postprocessors = [_spec(entry) for entry in self.postprocessors]
+
+
+class TextLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a bundle takes.
+
+    Attributes:
+        max_text_bytes: of the text as it comes, in UTF-8.
+        max_characters: of the text after each normalizer.
+        max_tokens: the rest is cut off, the head kept.
+    """
+
+    max_text_bytes: int = 65_536
+    max_characters: int = 65_536
+    max_tokens: int = 400
+
+
+class TextRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The text path as a manifest records it."""
+
+    normalizers: list[ComponentRecord]
+    tokenizer: ComponentRecord
+    filters: list[ComponentRecord]
+    postprocessors: list[ComponentRecord]
+
+    def __iter__(self) -> Any:
+        """All records, in the path's order."""
+        yield from (*self.normalizers, self.tokenizer, *self.filters, *self.postprocessors)
+
+
+class Encoded(msgspec.Struct, frozen=True, gc=False):
+    """One text's token ids (at least one), and how many tokens were cut off."""
+
+    ids: list[int]
+    truncated: int = 0
+
+
+class TextPath:
+    """Runs a bundle's components over texts, in batches where a component has a batch form."""
+
+    def __init__(
+        self,
+        normalizers: Sequence[Step],
+        tokenizer: Step,
+        filters: Sequence[Step] = (),
+        postprocessors: Sequence[Step] = (),
+        vocabulary: Vocabulary | None = None,
+        limits: TextLimits | None = None,
+    ) -> None:
+        self.normalizers = list(normalizers)
+        self.tokenizer = tokenizer
+        self.filters = list(filters)
+        self.postprocessors = list(postprocessors)
+        self.vocabulary = vocabulary
+        self.limits = limits or TextLimits()
+        self._specs: dict[str, list[ComponentSpec]] | None = None
+
+    @classmethod
+    def create(cls, config: TextConfig, registry: Registry, limits: TextLimits | None = None) -> TextPath:
+        """Make the path a configuration chooses; it has no vocabulary, and learned components know nothing, until ``fit``.
+
+        Raises:
+            PluginError: a component is unknown or refuses its parameters.
+        """
+        specs: dict[Kind, list[ComponentSpec]] = {
+            "normalizer": [_spec(entry) for entry in config.normalizers],
+            "tokenizer": [_spec(config.tokenizer)],
+            "filter": [_spec(entry) for entry in config.filters],
+            "postprocessor": [_spec(entry) for entry in config.postprocessors],
+        }
+        made = {kind: [(spec.name, registry.create(kind, spec)) for spec in chosen] for kind, chosen in specs.items()}
+        path = cls(
+            made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"], limits=limits
+        )
+        path._specs = dict(specs)
+        return path
+
+    @classmethod
+    def restore(
+        cls,
+        records: TextRecords,
+        states: Mapping[str, bytes],
+        vocabulary: Vocabulary,
+        limits: TextLimits,
+        registry: Registry,
+    ) -> TextPath:
+        """Make the path a manifest recorded; ``states`` holds the bundle's state files by name.
+
+        Raises:
+            PluginError: see :meth:`Registry.restore`.
+        """
+
+        def steps(kind: Kind, chosen: Iterable[ComponentRecord]) -> list[Step]:
+            return [
+                (record.name, registry.restore(kind, record, states.get(record.state) if record.state else None))
+                for record in chosen
+            ]
+
+        path = cls(
+            steps("normalizer", records.normalizers),
+            steps("tokenizer", [records.tokenizer])[0],
+            steps("filter", records.filters),
+            steps("postprocessor", records.postprocessors),
+            vocabulary,
+            limits,
+        )
+        path._specs = {
+            "normalizer": [ComponentSpec(record.name, record.params) for record in records.normalizers],
+            "tokenizer": [ComponentSpec(records.tokenizer.name, records.tokenizer.params)],
+            "filter": [ComponentSpec(record.name, record.params) for record in records.filters],
+            "postprocessor": [ComponentSpec(record.name, record.params) for record in records.postprocessors],
+        }
+        return path
+
+    def _steps(self) -> Iterable[tuple[Kind, int, Step]]:
+        for index, step in enumerate(self.normalizers):
+            yield "normalizer", index, step
+        yield "tokenizer", 0, self.tokenizer
+        for index, step in enumerate(self.filters):
+            yield "filter", index, step
+        for index, step in enumerate(self.postprocessors):
+            yield "postprocessor", index, step
+
+    def records(self, registry: Registry) -> TextRecords:
+        """Return what the manifest says of the path's components.
+
+        Raises:
+            ValueError: the path was made from bare components, whose parameters nobody knows.
+        """
+        if self._specs is None:
+            raise ValueError("a text path made from bare components cannot be recorded; use create or restore")
+        made: dict[Kind, list[ComponentRecord]] = {"normalizer": [], "tokenizer": [], "filter": [], "postprocessor": []}
+        for kind, index, (_, component) in self._steps():
+            state = state_file(kind, index) if isinstance(component, Learned) else None
+            made[kind].append(registry.record(kind, self._specs[kind][index], state))
+        return TextRecords(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"])
+
+    def states(self) -> dict[str, bytes]:
+        """Return the learned components' states by the name of their file in the bundle."""
+        return {
+            state_file(kind, index): component.state()
+            for kind, index, (_, component) in self._steps()
+            if isinstance(component, Learned)
+        }
+
+    def fit(self, texts: Sequence[str], *, min_count: int = 2, max_size: int = 50_000) -> None:
+        """Fit the learned components in order, each on what those before it make of ``texts``, then the vocabulary.
+
+        Texts that fail are left out. ``min_count`` and ``max_size`` as in :meth:`Vocabulary.build`.
+        """
+        self.vocabulary = Vocabulary.build(
+            (tokens for tokens in self._run(texts, fit=True) if not isinstance(tokens, TextError)),
+            min_count=min_count,
+            max_size=max_size,
+        )
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[str] | TextError]:
+        """Normalize, tokenize and filter; all tokens, not cut. At least one token, or an error, a text."""
+        return self._run(texts)
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded | TextError]:
+        """Return each text's ids, or why it has none; in order.
+
+        Raises:
+            ValueError: the path has no vocabulary yet.
+        """
+        if self.vocabulary is None:
+            raise ValueError("the text path has no vocabulary: call fit, or restore one from a bundle")
+        lookup = self.vocabulary.encode
+        limit = self.limits.max_tokens
+        return [
+            tokens
+            if isinstance(tokens, TextError)
+            else Encoded(lookup(tokens))
+            if len(tokens) <= limit
+            else Encoded(lookup(tokens[:limit]), len(tokens) - limit)
+            for tokens in self._run(texts)
+        ]
+
+    def postprocess(self, predictions: Sequence[Prediction]) -> list[Prediction]:
+        """Run the label post-processors; predictions with an error pass unchanged, a failure stays with its text."""
+        if not self.postprocessors:
+            return list(predictions)
+        results: list[Any] = list(predictions)
+        for step in self.postprocessors:
+            _apply(step, results, _is_prediction, skip=_has_failed)
+        return [
+            Prediction(None, error=PredictionError(result.code, str(result), result.component), truncated=old.truncated)
+            if isinstance(result, ComponentError)
+            else result
+            for result, old in zip(results, predictions, strict=True)
+        ]
+
+    def _run(self, texts: Sequence[str], *, fit: bool = False) -> list[Any]:
+        results: list[Any] = [self._check(text) for text in texts]
+        limit = self.limits.max_characters
+        for step in self.normalizers:
+            _advance(step, results, _is_text, fit)
+            for index, text in enumerate(results):
+                if type(text) is str and len(text) > limit:
+                    results[index] = TextTooLongError(
+                        f"{len(text)} characters after {step[0]}, {limit} are allowed (max_characters)"
+                    )
+        for index, text in enumerate(results):
+            if isinstance(text, str) and (not text or text.isspace()):
+                results[index] = EmptyTextError("nothing is left of the text after normalizing")
+        for step in (self.tokenizer, *self.filters):
+            _advance(step, results, _is_tokens, fit)
+        for index, tokens in enumerate(results):
+            if not tokens:
+                results[index] = EmptyTextError("the text has no tokens")
+        return results
+
+    def _check(self, text: object) -> str | TextError:
+        """Return the text itself when it may enter the path."""
+        if not isinstance(text, str):
+            return TextError(f"a text must be a string, not {type(text).__name__}")
+        try:
+            size = len(text) if text.isascii() else len(text.encode())
+        except UnicodeEncodeError:
+            return TextError("the text holds lone surrogates: it is not valid Unicode")
+        if size > self.limits.max_text_bytes:
+            return TextTooLongError(f"{size} bytes, {self.limits.max_text_bytes} are allowed (max_text_bytes)")
+        return text
+
+
+def state_file(kind: Kind, index: int) -> str:
+    """Return the name, inside a bundle, of a learned component's state."""
+    return f"state/{kind}-{index}.bin"
+
+
+def _spec(entry: ComponentSpec | str) -> ComponentSpec:
+    return ComponentSpec(entry) if isinstance(entry, str) else entry
+
+
+def _advance(step: Step, results: list[Any], valid: Callable[[Any], bool], fit: bool) -> None:
+    if fit and isinstance(step[1], Learned):
+        step[1].fit([item for item in results if not isinstance(item, TextError)])
+    _apply(step, results, valid)
+
+
+def _apply(
+    step: Step,
+    results: list[Any],
+    valid: Callable[[Any], bool],
+    skip: Callable[[Any], bool] = lambda item: isinstance(item, TextError),
+) -> None:
+    """Replace each item by what the component makes of it, or by a ComponentError."""
+    name, component = step
+    open_ = [index for index, item in enumerate(results) if not skip(item)]
+    batch = getattr(component, "batch", None)
+    if batch is not None and len(open_) > 1:
+        items = results if len(open_) == len(results) else [results[index] for index in open_]
+        made = _batched(batch, items, valid)
+        if made is not None:
+            if len(open_) == len(results):
+                results[:] = made
+            else:
+                for index, value in zip(open_, made, strict=True):
+                    results[index] = value
+            return
+    for index in open_:
+        results[index] = _single(name, component, results[index], valid)
+
+
+def _batched(batch: Callable[[Any], Any], items: list[Any], valid: Callable[[Any], bool]) -> list[Any] | None:
+    """Return the batch's values, or None when any is wrong: then each text is tried alone, to find the bad one."""
+    try:
+        made = list(batch(items))
+    except Exception:
+        return None
+    return made if len(made) == len(items) and all(map(valid, made)) else None
+
+
+def _single(name: str, component: Callable[[Any], Any], item: Any, valid: Callable[[Any], bool]) -> Any:
+    try:
+        made = component(item)
+    except TextError as exc:
+        # Rebuilt without its traceback and context, which hold the text.
+        failure = f"component {name} refused the text: {type(exc).__name__}"
+    except Exception as exc:
+        failure = f"component {name} failed: {type(exc).__name__}"
+    else:
+        if valid(made):
+            return made
+        failure = f"component {name} returned {type(made).__name__} where another type is due"
+    return ComponentError(failure, name)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_tokens(value: object) -> bool:
+    return isinstance(value, list) and (not value or set(map(type, value)) == {str})
+
+
+def _is_prediction(value: object) -> bool:
+    return isinstance(value, Prediction)
+
+
+def _has_failed(item: Any) -> bool:
+    return isinstance(item, TextError) or item.error is not None

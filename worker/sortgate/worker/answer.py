@@ -1,0 +1,93 @@
+"""Answers one batch of requests with a classifier; runs in a pool process and knows neither Celery nor Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sortgate.messages import Request, parse_request, result_fields
+from sortgate.types import Prediction, Status
+
+if TYPE_CHECKING:
+    from sortgate.inference import Classifier
+
+#: One answered entry for commit.lua: stream number, entry, de-duplication id, reply stream, status, result fields.
+Answer = tuple[int, str, str, str, str, list[str]]
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def pack_answers(answers: list[Answer]) -> bytes:
+    """Return the msgpack argument of commit.lua; strings only, since Redis's cmsgpack has no binary type."""
+    return _encoder.encode(answers)
+
+
+def answer_batch(
+    classifier: Classifier,
+    queue: str,
+    now_ms: int,
+    entries: list[tuple[int, str, list[bytes]]],
+    max_text_bytes: int,
+) -> list[Answer]:
+    """Classify a batch; every entry gets exactly one answer, in the order given.
+
+    Args:
+        now_ms: Unix time in milliseconds by Redis's clock when the batch was handed over.
+        entries: stream number, entry id and flat field list of each request.
+    """
+    started = time.perf_counter()
+    requests = [parse_request(entry, fields, queue, max_text_bytes) for _, entry, fields in entries]
+    refused = [_refusal(request, classifier, now_ms) for request in requests]
+    texts = [request.text for request, no in zip(requests, refused, strict=True) if no is None]
+    predictions = iter(classifier(texts)) if texts else iter(())
+    batch_ms = (time.perf_counter() - started) * 1000.0
+
+    answers: list[Answer] = []
+    for (stream, entry, _), request, no in zip(entries, requests, refused, strict=True):
+        common: dict[str, Any] = {
+            "model": classifier.model_name,
+            "fingerprint": classifier.fingerprint,
+            "queued_ms": max(0.0, now_ms - entry_ms(entry)),
+            "batch_ms": batch_ms,
+        }
+        status: Status
+        if no is not None:
+            status, code, message = no
+            fields = result_fields(request, status, code=code, message=message, **common)
+        else:
+            prediction: Prediction = next(predictions)
+            if prediction.error is not None:
+                status = "error"
+                error = prediction.error
+                fields = result_fields(request, status, code=error.code, message=error.message, **common)
+            else:
+                status = "ok"
+                fields = result_fields(request, status, prediction=prediction, **common)
+        answers.append((stream, entry, request.dedupe_id, request.reply, status, fields))
+    return answers
+
+
+def _refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:
+    if request.problem is not None:
+        return ("rejected", *request.problem)
+    if request.deadline_ms is not None and request.deadline_ms < now_ms:
+        return ("expired", "deadline", f"the deadline passed {now_ms - request.deadline_ms} ms ago")
+    if request.model is not None and request.model not in classifier.identities:
+        return ("rejected", "wrong_model", f"this queue is served by {classifier.model_name}")
+    return None
+
+
+def dead_answer(
+    stream: int, entry: str, fields: list[bytes], queue: str, code: str, message: str, max_text_bytes: int
+) -> Answer:
+    """Return the answer to a request that no process survived."""
+    request = parse_request(entry, fields, queue, max_text_bytes)
+    answer = result_fields(request, "dead", code=code, message=message)
+    return (stream, entry, request.dedupe_id, request.reply, "dead", answer)
+
+
+def entry_ms(entry: str) -> int:
+    """Return the Unix milliseconds at which Redis took the entry; producers let Redis choose ids (``*``)."""
+    return int(entry.partition("-")[0])

@@ -1,0 +1,80 @@
+"""What runs in a pool process: bundles are loaded there, after the fork, and batches are answered."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sortgate.errors import ConfigurationError, SortgateError
+from sortgate.worker.answer import answer_batch, pack_answers
+from sortgate.worker.entries import PackedBatch
+
+if TYPE_CHECKING:
+    from sortgate.inference import Classifier
+
+_decoder = msgspec.msgpack.Decoder(PackedBatch)
+
+
+class Process:
+    """State of one pool process; there is one instance, filled by :func:`load`."""
+
+    def __init__(self) -> None:
+        self.classifiers: dict[str, Classifier] = {}
+        self.max_text_bytes = 0
+        self.failure: SortgateError | None = None
+
+
+_process = Process()
+
+
+def load(served: dict[str, Path], max_text_bytes: int) -> None:
+    """Load the bundles of the queues served; queues that share a bundle share its session.
+
+    A failure is kept and raised by the first job instead: a process that dies while starting would only be
+    started again, for ever.
+    """
+    from sortgate.inference import Classifier  # ONNX Runtime is imported after the fork, never before
+
+    # A signal to the whole process group must not kill a process that is answering texts: the main process
+    # tells it to end once it is drained.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _process.max_text_bytes = max_text_bytes
+    loaded: dict[Path, Classifier] = {}
+    try:
+        for queue, path in served.items():
+            if path not in loaded:
+                loaded[path] = Classifier.load(path)
+            _process.classifiers[queue] = loaded[path]
+    except SortgateError as error:
+        _process.failure = error
+
+
+def classifier_for(queue: str) -> Classifier:
+    """Return the classifier of a queue.
+
+    Raises:
+        SortgateError: this process could not load its bundles, or does not serve the queue.
+    """
+    if _process.failure is not None:
+        raise _process.failure
+    try:
+        return _process.classifiers[queue]
+    except KeyError:
+        raise ConfigurationError(f"this worker does not serve queue {queue!r}") from None
+
+
+def ready() -> list[str]:
+    """Return ``queue: model`` for every queue served, or raise what kept the bundles from loading."""
+    if _process.failure is not None:
+        raise _process.failure
+    return [f"queue {queue} with {classifier.model_name}" for queue, classifier in _process.classifiers.items()]
+
+
+def run_batch(packed: bytes) -> bytes:
+    """Answer one packed batch; returns the msgpack argument of commit.lua."""
+    batch = _decoder.decode(packed)
+    classifier = classifier_for(batch.queue)
+    return pack_answers(answer_batch(classifier, batch.queue, batch.now_ms, batch.entries, _process.max_text_bytes))

@@ -1,0 +1,132 @@
+"""Gives batches of all queues to idle processes of Celery's prefork pool and routes what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded
+from celery.utils.log import get_logger
+
+from sortgate.errors import SortgateError
+from sortgate.settings import Settings
+from sortgate.worker.child import ready, run_batch
+from sortgate.worker.entries import Batch, pack_batch
+from sortgate.worker.stream import QueueConsumer
+
+logger = get_logger(__name__)
+
+
+class Dispatcher:
+    """Hands out one batch a process, so that nothing waits where Celery could discard it.
+
+    Args:
+        pool: Celery's prefork pool.
+        settings: batch size and time limit.
+        queues: names of the queues served.
+        on_fatal: called when a process cannot load its bundles; no other process will.
+    """
+
+    def __init__(
+        self, pool: Any, settings: Settings, queues: list[str], on_fatal: Callable[[SortgateError], None]
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._on_fatal = on_fatal
+        self._running: set[Batch] = set()
+        self._open = False
+        self._turn = 0
+        capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
+        self.consumers = {queue: QueueConsumer(queue, settings, capacity, self.fill) for queue in queues}
+
+    def open(self) -> None:
+        """Start handing out; the pool must be registered with the event loop."""
+        self._open = True
+        for consumer in self.consumers.values():
+            consumer.tick()
+        self.fill()
+
+    def probe(self) -> None:
+        """Ask a process whether its bundles loaded, so that a broken one is known before any text."""
+        self._pool.apply_async(ready, callback=self._on_ready, error_callback=self._on_not_ready)
+
+    def _on_ready(self, models: list[str]) -> None:
+        for model in models:
+            logger.info("serving %s", model)
+
+    def _on_not_ready(self, info: Any) -> None:
+        if isinstance(info.exception, SortgateError):
+            self._on_fatal(info.exception)
+
+    def fill(self) -> None:
+        """Give every idle process a batch, the queues taking turns."""
+        if not self._open:
+            return
+        consumers = list(self.consumers.values())
+        idle = self._pool.num_processes - len(self._running)
+        while idle > 0 and any(consumer.waiting for consumer in consumers):
+            consumer = consumers[self._turn % len(consumers)]
+            self._turn += 1
+            # An idle process gets its share at once; nobody waits for a batch to fill up.
+            share = -(-consumer.waiting // idle)
+            batch = consumer.take(min(self._settings.batch_texts, share))
+            if batch is not None:
+                self._start(consumer, batch)
+                idle -= 1
+
+    def _start(self, consumer: QueueConsumer, batch: Batch) -> None:
+        self._running.add(batch)
+
+        def on_accept(_pid: int, _at: float) -> None:
+            batch.accepted = True
+
+        def on_done(answers: bytes) -> None:
+            self._running.discard(batch)
+            consumer.commit(answers, batch.entries)
+            self.fill()
+
+        def on_error(info: Any) -> None:
+            self._running.discard(batch)
+            self._failed(consumer, batch, info.exception)
+            self.fill()
+
+        batch.job = self._pool.apply_async(
+            run_batch, (pack_batch(batch.queue, round(consumer.now_ms()), batch.entries),),
+            callback=on_done, error_callback=on_error, accept_callback=on_accept,
+            timeout=self._settings.batch_timeout_s,
+        )  # fmt: skip
+        if batch.job is None:  # the pool is closing
+            self._running.discard(batch)
+            consumer.put_back(batch)
+
+    def _failed(self, consumer: QueueConsumer, batch: Batch, error: BaseException) -> None:
+        if isinstance(error, SortgateError):
+            consumer.put_back(batch)
+            self._on_fatal(error)
+            return
+        if isinstance(error, TimeLimitExceeded):
+            code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
+        else:
+            code, message = "worker_lost", "the process that classified it died"
+        logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, code, len(batch.entries))
+        consumer.failed(batch, code, message)
+
+    def reclaim_unaccepted(self) -> None:
+        """Take back batches that no process has started on; Celery discards them when the broker's link breaks."""
+        for batch in [batch for batch in self._running if not batch.accepted]:
+            if batch.job is not None:
+                batch.job.discard()
+            self._running.discard(batch)
+            self.consumers[batch.queue].put_back(batch)
+
+    def close(self) -> None:
+        """Hand out no more, and hand back to Redis what no process has started on."""
+        self._open = False
+        self.reclaim_unaccepted()
+        for consumer in self.consumers.values():
+            consumer.stop_reading()
+
+    def finish(self) -> None:
+        """Leave every queue; called after the pool's last answer."""
+        for consumer in self.consumers.values():
+            consumer.finish()

@@ -1,0 +1,152 @@
+"""One connection to Redis inside the worker's event loop: commands leave at once, replies come to callbacks in order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+import redis
+
+from sortgate.client.connection import connection_options
+from sortgate.errors import BrokerError
+from sortgate.settings import Settings
+
+Reply = Any
+OnReply = Callable[[Reply], None]
+
+
+class LinkLost(Exception):  # noqa: N818 - an event, caught by the queue consumer, never shown as an error of its own
+    """The connection broke, or Redis stayed silent for longer than allowed."""
+
+
+class Link:
+    """A pipelined, event-driven Redis connection (RESP2).
+
+    redis-py connects (TLS, authentication, database); from then on this class reads the socket itself, since
+    redis-py's own reader blocks until a reply is complete and the event loop must never wait for one.
+
+    Args:
+        settings: for the URL and the time-outs.
+        name: client name shown by ``CLIENT LIST``.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._connection: redis.Connection | None = None
+        self._reader = hiredis.Reader()
+        self._waiting: deque[tuple[float, OnReply]] = deque()
+
+    @property
+    def connected(self) -> bool:
+        """Whether commands can be sent."""
+        return self._connection is not None
+
+    def fileno(self) -> int:
+        """File descriptor for the event loop."""
+        return int(self._socket.fileno())
+
+    @property
+    def _socket(self) -> Any:
+        assert self._connection is not None, "link is closed"
+        return self._connection._sock
+
+    def connect(self) -> None:
+        """Connect and authenticate.
+
+        Raises:
+            BrokerError: Redis is absent, refuses, or does not answer in time.
+        """
+        timeout = self._settings.socket_timeout_s
+        options = connection_options(self._settings)
+        pool = redis.ConnectionPool.from_url(self._settings.redis_url, **options, client_name=self._name)
+        connection: redis.Connection = pool.connection_class(**pool.connection_kwargs)
+        try:
+            connection.connect()
+        except (redis.RedisError, OSError) as error:
+            raise BrokerError(f"Redis does not answer: {error}") from None
+        connection._sock.settimeout(timeout)
+        self._connection = connection
+        self._reader = hiredis.Reader()
+        self._waiting.clear()
+
+    def send(self, on_reply: OnReply, *command: bytes | str | int, patience_s: float = 0.0) -> None:
+        """Send a command; ``on_reply`` gets its reply, or the error reply as an exception object.
+
+        Args:
+            patience_s: seconds that the command itself may block, on top of the socket time-out.
+
+        Raises:
+            LinkLost: the connection is gone.
+        """
+        if self._connection is None:
+            raise LinkLost("not connected")
+        deadline = time.monotonic() + self._settings.socket_timeout_s + patience_s
+        try:
+            self._socket.sendall(hiredis.pack_command(command))
+        except OSError as error:
+            raise LinkLost(str(error)) from None
+        self._waiting.append((deadline, on_reply))
+
+    def receive(self) -> None:
+        """Read what has arrived and hand complete replies to their callbacks.
+
+        Raises:
+            LinkLost: the connection is gone.
+        """
+        try:
+            self._feed(self._socket.recv(262_144))
+            pending = getattr(self._socket, "pending", None)
+            while pending is not None and pending():  # TLS may hold decrypted bytes that no poll reports
+                self._feed(self._socket.recv(262_144))
+        except (OSError, hiredis.ProtocolError) as error:
+            raise LinkLost(str(error)) from None
+        while self._connection is not None:
+            reply = self._reader.gets()
+            if reply is False:
+                return
+            _, on_reply = self._waiting.popleft()
+            on_reply(reply)
+
+    def _feed(self, data: bytes) -> None:
+        if not data:
+            raise LinkLost("closed by Redis")
+        self._reader.feed(data)
+
+    def call(self, *command: bytes | str | int) -> Reply:
+        """Send a command and wait for its reply; replies owed before it go to their callbacks first.
+
+        Raises:
+            LinkLost: the connection is gone, or the reply did not come in time.
+            BrokerError: Redis answered with an error.
+        """
+        box: list[Reply] = []
+        self.send(box.append, *command)
+        deadline = time.monotonic() + self._settings.socket_timeout_s
+        while not box:
+            if time.monotonic() > deadline:
+                raise LinkLost("no reply in time")
+            self.receive()
+        if isinstance(box[0], hiredis.ReplyError):
+            raise BrokerError(str(box[0]))
+        return box[0]
+
+    @property
+    def owes(self) -> int:
+        """Number of replies that have not come yet."""
+        return len(self._waiting)
+
+    def check(self) -> None:
+        """Raise :class:`LinkLost` when a reply is overdue (a silent peer sends no reset)."""
+        if self._waiting and time.monotonic() > self._waiting[0][0]:
+            raise LinkLost("Redis has been silent for too long")
+
+    def close(self) -> None:
+        """Close the connection; replies still owed never come."""
+        connection, self._connection = self._connection, None
+        self._waiting.clear()
+        if connection is not None:
+            connection.disconnect()

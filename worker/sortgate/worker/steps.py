@@ -1,0 +1,139 @@
+"""Boot steps that put Sortgate's stream consumer into a Celery worker.
+
+The :class:`StreamService` belongs to the *worker* blueprint and lives as long as the worker. The
+:class:`StreamReader` belongs to the *consumer* blueprint, which Celery stops and starts again whenever the broker's
+link breaks; it only registers the service with the event loop, whose readers that restart has dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+from celery import bootsteps, signals
+from celery.concurrency.prefork import TaskPool
+from celery.utils.log import get_logger
+from celery.worker import state
+
+from sortgate.errors import ConfigurationError, SortgateError
+from sortgate.settings import Settings
+from sortgate.worker.child import load
+from sortgate.worker.dispatch import Dispatcher
+from sortgate.worker.served import check_bundles, check_redis, served_bundles
+
+logger = get_logger(__name__)
+
+TICK_S = 0.25
+
+
+class StreamService(bootsteps.StartStopStep):
+    """Owns the queues, the batches in flight and their commits."""
+
+    requires = ("celery.worker.components:Hub", "celery.worker.components:Pool")
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self.fatal: SortgateError | None = None
+        self.dispatcher: Dispatcher | None = None
+        worker.sortgate = self
+
+    def start(self, worker: Any) -> None:
+        """Build the dispatcher; the pool exists, the event loop does not run yet."""
+        settings: Settings = worker.app.conf.sortgate_settings
+        queues = list(served_bundles(settings.queues, settings.models_dir))
+        self.dispatcher = Dispatcher(worker.pool, settings, queues, self._on_fatal)
+
+    def _on_fatal(self, error: SortgateError) -> None:
+        if self.fatal is None:
+            self.fatal = error
+            logger.critical("%s", error)
+            state.should_stop = error.exit_code
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Read no more; the pool, which stops next, still finishes what its processes have started."""
+        if self.dispatcher is not None:
+            self.dispatcher.close()
+
+    def terminate(self, worker: Any) -> None:
+        """Stop at once: processes ignore SIGTERM, so they are killed; their texts are handed back by ``finish``."""
+        self.stop(worker)
+        for process in getattr(getattr(worker.pool, "_pool", None), "_pool", None) or ():
+            if process.exitcode is None:
+                os.kill(process.pid, signal.SIGKILL)
+
+    def finish(self) -> None:
+        """Commit the last answers and leave the queues; the pool is gone."""
+        dispatcher, self.dispatcher = self.dispatcher, None
+        if dispatcher is not None:
+            dispatcher.finish()
+
+
+class StreamReader(bootsteps.StartStopStep):
+    """Registers the service's links with the event loop, each time that Celery's consumer starts."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._probed = False
+
+    def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
+        """Called by Celery's event loop once the pool is registered with it."""
+        dispatcher = consumer.controller.sortgate.dispatcher
+        for queue in dispatcher.consumers.values():
+            queue.attach(hub)
+            hub.call_repeatedly(TICK_S, queue.tick)
+        if not self._probed:
+            self._probed = True
+            dispatcher.probe()
+        dispatcher.open()
+
+    def start(self, consumer: Any) -> None:
+        """Nothing to do before the event loop is there."""
+
+    def stop(self, consumer: Any) -> None:
+        """Leave the event loop; batches that Celery discarded on the way are taken back."""
+        dispatcher = consumer.controller.sortgate.dispatcher
+        if dispatcher is not None:
+            for queue in dispatcher.consumers.values():
+                queue.detach()
+            dispatcher.reclaim_unaccepted()
+
+
+def _preflight(sender: Any, **_: Any) -> None:
+    """Refuse to start in one line, before a process is forked or a text is taken."""
+    try:
+        if sender.pool_cls not in ("prefork", "celery.concurrency.prefork:TaskPool", TaskPool):
+            raise ConfigurationError(
+                f"pool {sender.pool_cls!r} cannot be used: texts that hang or crash need processes; start with --pool prefork"
+            )
+        settings: Settings = sender.app.conf.sortgate_settings
+        check_bundles(served_bundles(settings.queues, settings.models_dir))
+        check_redis(settings)
+    except SortgateError as error:
+        print(f"sortgate: error: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
+        raise SystemExit(error.exit_code) from None
+
+
+def _load_bundles(**_: Any) -> None:
+    from celery import current_app
+
+    settings: Settings = current_app.conf.sortgate_settings
+    load(served_bundles(settings.queues, settings.models_dir), settings.max_text_bytes)
+
+
+def _finish(sender: Any, **_: Any) -> None:
+    service = getattr(sender, "sortgate", None)
+    if service is not None:
+        service.finish()
+
+
+def install(app: Any) -> None:
+    """Add the steps to ``app`` and connect the worker's signals."""
+    app.steps["worker"].add(StreamService)
+    app.steps["consumer"].add(StreamReader)
+    signals.worker_init.connect(_preflight, weak=False)
+    signals.worker_process_init.connect(_load_bundles, weak=False)
+    signals.worker_shutdown.connect(_finish, weak=False)
