@@ -7,7 +7,7 @@ Neither errors nor logs ever hold a text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -106,9 +106,7 @@ class TextPath:
             "postprocessor": [_spec(entry) for entry in config.postprocessors],
         }
         made = {kind: [(spec.name, registry.create(kind, spec)) for spec in chosen] for kind, chosen in specs.items()}
-        path = cls(
-            made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"], limits=limits
-        )
+        path = cls(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"], limits=limits)
         path._specs = dict(specs)
         return path
 
@@ -220,7 +218,7 @@ class TextPath:
             return list(predictions)
         results: list[Any] = list(predictions)
         for step in self.postprocessors:
-            _apply(step, results, _is_prediction, skip=_has_failed)
+            _apply(step, results, _PREDICTION, skip=_has_failed)
         return [
             Prediction(None, error=PredictionError(result.code, str(result), result.component), truncated=old.truncated)
             if isinstance(result, ComponentError)
@@ -232,7 +230,7 @@ class TextPath:
         results: list[Any] = [self._check(text) for text in texts]
         limit = self.limits.max_characters
         for step in self.normalizers:
-            _advance(step, results, _is_text, fit)
+            _advance(step, results, _TEXT, fit)
             for index, text in enumerate(results):
                 if type(text) is str and len(text) > limit:
                     results[index] = TextTooLongError(
@@ -242,7 +240,7 @@ class TextPath:
             if isinstance(text, str) and (not text or text.isspace()):
                 results[index] = EmptyTextError("nothing is left of the text after normalizing")
         for step in (self.tokenizer, *self.filters):
-            _advance(step, results, _is_tokens, fit)
+            _advance(step, results, _TOKENS, fit)
         for index, tokens in enumerate(results):
             if not tokens:
                 results[index] = EmptyTextError("the text has no tokens")
@@ -270,16 +268,16 @@ def _spec(entry: ComponentSpec | str) -> ComponentSpec:
     return ComponentSpec(entry) if isinstance(entry, str) else entry
 
 
-def _advance(step: Step, results: list[Any], valid: Callable[[Any], bool], fit: bool) -> None:
+def _advance(step: Step, results: list[Any], form: _Form, fit: bool) -> None:
     if fit and isinstance(step[1], Learned):
         step[1].fit([item for item in results if not isinstance(item, TextError)])
-    _apply(step, results, valid)
+    _apply(step, results, form)
 
 
 def _apply(
     step: Step,
     results: list[Any],
-    valid: Callable[[Any], bool],
+    form: _Form,
     skip: Callable[[Any], bool] = lambda item: isinstance(item, TextError),
 ) -> None:
     """Replace each item by what the component makes of it, or by a ComponentError."""
@@ -288,7 +286,7 @@ def _apply(
     batch = getattr(component, "batch", None)
     if batch is not None and len(open_) > 1:
         items = results if len(open_) == len(results) else [results[index] for index in open_]
-        made = _batched(batch, items, valid)
+        made = _batched(batch, items, form)
         if made is not None:
             if len(open_) == len(results):
                 results[:] = made
@@ -297,43 +295,40 @@ def _apply(
                     results[index] = value
             return
     for index in open_:
-        results[index] = _single(name, component, results[index], valid)
+        results[index] = _single(name, component, results[index], form)
 
 
-def _batched(batch: Callable[[Any], Any], items: list[Any], valid: Callable[[Any], bool]) -> list[Any] | None:
+def _batched(batch: Callable[[Any], Any], items: list[Any], form: _Form) -> list[Any] | None:
     """Return the batch's values, or None when any is wrong: then each text is tried alone, to find the bad one."""
     try:
         made = list(batch(items))
     except Exception:
         return None
-    return made if len(made) == len(items) and all(map(valid, made)) else None
+    return made if len(made) == len(items) and all(map(form.fits, made)) else None
 
 
-def _single(name: str, component: Callable[[Any], Any], item: Any, valid: Callable[[Any], bool]) -> Any:
+def _single(name: str, component: Callable[[Any], Any], item: Any, form: _Form) -> Any:
     try:
         made = component(item)
-    except TextError as exc:
-        # Rebuilt without its traceback and context, which hold the text.
-        failure = f"component {name} refused the text: {type(exc).__name__}"
-    except Exception as exc:
+    except Exception as exc:  # its message, traceback and context may hold the text: only its type is kept
         failure = f"component {name} failed: {type(exc).__name__}"
     else:
-        if valid(made):
+        if form.fits(made):
             return made
-        failure = f"component {name} returned {type(made).__name__} where another type is due"
+        failure = f"component {name} returned {type(made).__name__}, not {form.noun}"
     return ComponentError(failure, name)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+class _Form(NamedTuple):
+    """What a component must return."""
+
+    noun: str
+    fits: Callable[[Any], bool]
 
 
-def _is_tokens(value: object) -> bool:
-    return isinstance(value, list) and (not value or set(map(type, value)) == {str})
-
-
-def _is_prediction(value: object) -> bool:
-    return isinstance(value, Prediction)
+_TEXT = _Form("a string", lambda value: isinstance(value, str))
+_TOKENS = _Form("a list of strings", lambda value: isinstance(value, list) and set(map(type, value)) <= {str})
+_PREDICTION = _Form("a Prediction", lambda value: isinstance(value, Prediction))
 
 
 def _has_failed(item: Any) -> bool:

@@ -34,9 +34,7 @@ class Vocabulary:
                     raise ValueError(f"tokens {first[token]} and {position} of the vocabulary are the same")
 
     @classmethod
-    def build(
-        cls, token_lists: Iterable[Sequence[str]], *, min_count: int = 2, max_size: int = 50_000
-    ) -> Vocabulary:
+    def build(cls, token_lists: Iterable[Sequence[str]], *, min_count: int = 2, max_size: int = 50_000) -> Vocabulary:
         """Keep the most frequent tokens, ties in the order of their code points.
 
         Args:

@@ -27,7 +27,9 @@ class StopWords:
             raise ValueError(f"no stop words for language {language!r}; there are: {', '.join(_LANGUAGES)}")
         chosen = [*_LANGUAGES.get(language or "", ()), *words]
         # The usual spellings, so that filtering needs no conversion of each token.
-        self._stop = frozenset(form for word in chosen for form in (word, word.lower(), word.upper(), word.capitalize()))
+        self._stop = frozenset(
+            form for word in chosen for form in (word, word.lower(), word.upper(), word.capitalize())
+        )
 
     def __call__(self, tokens: list[str]) -> list[str]:
         stop = self._stop

@@ -115,54 +115,50 @@ def _cut_raw(text: str) -> str:
     return " ".join([*pieces, text[end:]]) if pieces else text
 
 
-class _Mask:
-    pattern: re.Pattern[str]
-    #: A text without it has nothing to mask.
-    clue: str | None = None
-
-    def __init__(self, mask: str) -> None:
-        self.mask = mask
-
-    def __call__(self, text: str) -> str:
-        if self.clue is not None and self.clue not in text:
-            return text
-        return self.pattern.sub(lambda _: self.mask, text)
-
-
-class MaskURLs(_Mask):
+class MaskURLs:
     """Replaces ``http://``, ``https://``, ``ftp://`` and ``www.`` addresses, leaving the sentence's punctuation."""
 
-    pattern = re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\"]*[^\s<>\".,;:!?'()\[\]{}]", re.IGNORECASE)
-    clue = "."
+    # An attempt fails only when nothing but punctuation follows up to the next white space: no attempt follows it there.
+    _pattern = re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\"]*[^\s<>\".,;:!?'()\[\]{}]", re.IGNORECASE)
 
     def __init__(self, mask: str = "<url>") -> None:
-        super().__init__(mask)
+        self._mask = _literal(mask)
 
     def __call__(self, text: str) -> str:
-        if "://" not in text and "ww." not in text and "WW." not in text and "wW." not in text and "Ww." not in text:
-            return text
-        return self.pattern.sub(lambda _: self.mask, text)
+        if "." in text or "://" in text:
+            return self._pattern.sub(self._mask, text)
+        return text
 
 
-class MaskEmails(_Mask):
+class MaskEmails:
     """Replaces e-mail addresses."""
 
-    # The look-behind lets an attempt start only where a local part does, so no character is read twice by attempts.
-    pattern = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++")
-    clue = "@"
+    # The look-behind lets an attempt start only where a local part does, so attempts do not read the same text again.
+    _pattern = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++")
 
     def __init__(self, mask: str = "<email>") -> None:
-        super().__init__(mask)
-
-
-class MaskNumbers(_Mask):
-    """Replaces numbers (``7``, ``3.14``, ``1,000``) that are not part of a word (``b2b``, ``1st``)."""
-
-    # The match always takes the letters that follow too: giving up there would read "1.1.1.1…a" again from each dot.
-    pattern = re.compile(r"(?<!\w)\d++(?:[.,]\d++)*+(\w*+)")
-
-    def __init__(self, mask: str = "<number>") -> None:
-        super().__init__(mask)
+        self._mask = _literal(mask)
 
     def __call__(self, text: str) -> str:
-        return self.pattern.sub(lambda match: match[0] if match[1] else self.mask, text)
+        return self._pattern.sub(self._mask, text) if "@" in text else text
+
+
+class MaskNumbers:
+    """Replaces numbers (``7``, ``3.14``, ``1,000``) that are not part of a word (``b2b``, ``1st``)."""
+
+    # A match always takes the letters that follow too: giving up there would read "1.1.1.1…a" again from each dot.
+    _pattern = re.compile(r"(?<!\w)\d++(?:[.,]\d++)*+(\w*+)")
+
+    def __init__(self, mask: str = "<number>") -> None:
+        _literal(mask)
+        self._mask = mask
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(lambda match: match[0] if match[1] else self._mask, text)
+
+
+def _literal(mask: object) -> str:
+    """Return the mask as the template of a substitution."""
+    if not isinstance(mask, str):
+        raise ValueError("mask must be a string")
+    return mask.replace("\\", r"\\")

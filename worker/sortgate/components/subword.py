@@ -64,5 +64,7 @@ def _import_tokenizers() -> Any:
     try:
         import tokenizers
     except ImportError:
-        raise PluginLoadError('component sortgate.bpe.v1 needs HF tokenizers: pip install "sortgate[subword]"') from None
+        raise PluginLoadError(
+            'component sortgate.bpe.v1 needs HF tokenizers: pip install "sortgate[subword]"'
+        ) from None
     return tokenizers

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -73,10 +73,7 @@ def create_registry(
     from sortgate import __version__
 
     sources = {BUILTIN: Source(BUILTIN, __version__, "sortgate.components.builtin")}
-    plugins: list[tuple[Any, Source]] = []
-    plugins += _load_distributions(wanted)
-    plugins += _load_files(plugins_dir, wanted, pins or {})
-    for plugin, source in plugins:
+    for plugin, source in (*_load_distributions(wanted), *_load_files(plugins_dir, wanted, pins or {})):
         key = f"{source.distribution}:{source.origin}"
         sources[key] = source
         _register(manager, plugin, key, source)
@@ -104,7 +101,7 @@ def create_registry_for(
     return create_registry(plugins_dir=plugins_dir, allow=allow, only=needed | set(allow or ()), pins=pins)
 
 
-def _load_distributions(wanted: Any) -> Iterator[tuple[Any, Source]]:
+def _load_distributions(wanted: Callable[[str], bool]) -> Iterator[tuple[Any, Source]]:
     found = ((point, _source(point)) for point in entry_points(group=ENTRY_POINTS))
     for point, source in sorted(found, key=lambda pair: (pair[1].distribution, pair[0].name)):
         if not wanted(source.distribution):
@@ -121,7 +118,7 @@ def _source(point: EntryPoint) -> Source:
     return Source(canonical(point.dist.name), point.dist.version, point.value)
 
 
-def _load_files(folder: Path | None, wanted: Any, pins: Pins) -> Iterator[tuple[ModuleType, Source]]:
+def _load_files(folder: Path | None, wanted: Callable[[str], bool], pins: Pins) -> Iterator[tuple[ModuleType, Source]]:
     if folder is None:
         return
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import hiredis
 import redis
 
-from sortgate.client.connection import connection_options
+from sortgate.streams.connection import connection_options
 from sortgate.errors import BrokerError
 from sortgate.settings import Settings
 

@@ -11,7 +11,7 @@ from sortgate import keys
 from sortgate.bundle import Bundle
 from sortgate.errors import BrokerError, BundleNotFoundError, ConfigurationError
 from sortgate.settings import Settings
-from sortgate.client.connection import connection_options, without_password
+from sortgate.streams.connection import connection_options, without_password
 
 MIN_REDIS = (6, 2)
 

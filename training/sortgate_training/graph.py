@@ -1,0 +1,164 @@
+"""The ONNX graph of a classifier, written node by node from numpy weights.
+
+``torch.onnx`` drops ``sequence_lens``, and has exported GRUs wrongly (onnxscript before 0.7.1), so the graph is built
+here: ``ids [batch, time]`` and ``lengths [batch]`` in, ``logits [batch, labels]`` out, both axes dynamic, and what lies
+past a text's length reaches neither the recurrent cells nor the pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8
+
+Cell = Literal["lstm", "gru"]
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+#: Gates in ONNX's order: LSTM input, output, forget, cell; GRU update, reset, hidden.
+GATES: dict[Cell, int] = {"lstm": 4, "gru": 3}
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """Shape of the recurrent part; pooling is the maximum and the mean over time, concatenated."""
+
+    cell: Cell
+    hidden: int
+    layers: int = 1
+    bidirectional: bool = True
+
+    @property
+    def directions(self) -> int:
+        """2 when bidirectional."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def features(self) -> int:
+        """Width of the pooled vector."""
+        return 2 * self.directions * self.hidden
+
+
+def build_graph(weights: Weights, spec: GraphSpec) -> onnx.ModelProto:
+    """Return the model.
+
+    Args:
+        weights: ``embedding [vocabulary, embedding]``; for each layer ``i``, with gates in ONNX's order,
+            ``rnn.i.w [directions, gates·hidden, in]``, ``rnn.i.r [directions, gates·hidden, hidden]`` and
+            ``rnn.i.b [directions, 2·gates·hidden]``; ``output.weight [labels, features]``, ``output.bias [labels]``.
+    """
+    graph = _Graph(weights)
+    graph.constant("zero", np.array(0, dtype=np.int64))
+    graph.constant("one", np.array(1, dtype=np.int64))
+    graph.constant("time_axis", np.array([0], dtype=np.int64))
+    graph.constant("batch_axis", np.array([1], dtype=np.int64))
+    graph.constant("feature_axis", np.array([2], dtype=np.int64))
+    graph.constant("lowest", np.array(np.finfo(np.float32).min, dtype=np.float32))
+    graph.constant("merged", np.array([0, 0, spec.directions * spec.hidden], dtype=np.int64))
+
+    graph.node("Gather", ["embedding", "ids"], "embedded")  # [batch, time, embedding]
+    x = graph.node("Transpose", ["embedded"], "rnn.0.x", perm=[1, 0, 2])  # [time, batch, embedding]
+    options: dict[str, Any] = {"linear_before_reset": 1} if spec.cell == "gru" else {}
+    for layer in range(spec.layers):
+        name = f"rnn.{layer}"
+        graph.node(
+            spec.cell.upper(),
+            [x, f"{name}.w", f"{name}.r", f"{name}.b", "lengths"],
+            f"{name}.y",  # [time, directions, batch, hidden], zeros past each length
+            hidden_size=spec.hidden,
+            direction="bidirectional" if spec.bidirectional else "forward",
+            **options,
+        )
+        graph.node("Transpose", [f"{name}.y"], f"{name}.t", perm=[0, 2, 1, 3])
+        x = graph.node("Reshape", [f"{name}.t", "merged"], f"rnn.{layer + 1}.x")  # [time, batch, directions·hidden]
+
+    # mask [time, batch, 1]: true where the text has a token
+    graph.node("Shape", [x], "shape")
+    graph.node("Gather", ["shape", "zero"], "steps")
+    graph.node("Range", ["zero", "steps", "one"], "positions")
+    graph.node("Unsqueeze", ["positions", "batch_axis"], "positions.column")
+    graph.node("Cast", ["lengths"], "lengths.int64", to=TensorProto.INT64)
+    graph.node("Unsqueeze", ["lengths.int64", "time_axis"], "lengths.row")
+    graph.node("Less", ["positions.column", "lengths.row"], "mask.flat")
+    graph.node("Unsqueeze", ["mask.flat", "feature_axis"], "mask")
+
+    graph.node("Where", ["mask", x, "lowest"], "masked")
+    graph.node("ReduceMax", ["masked"], "pool.max", axes=[0], keepdims=0)
+    graph.node("ReduceSum", [x, "time_axis"], "pool.sum", keepdims=0)
+    graph.node("Cast", ["lengths"], "lengths.float", to=TensorProto.FLOAT)
+    graph.node("Unsqueeze", ["lengths.float", "batch_axis"], "lengths.column")
+    graph.node("Div", ["pool.sum", "lengths.column"], "pool.mean")
+    graph.node("Concat", ["pool.max", "pool.mean"], "features", axis=1)
+    graph.node("Gemm", ["features", "output.weight", "output.bias"], "logits", transB=1)
+    return graph.model(labels=weights["output.bias"].shape[0])
+
+
+class _Graph:
+    def __init__(self, weights: Weights) -> None:
+        self._initializers = [
+            numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), name)
+            for name, value in weights.items()
+        ]
+        self._nodes: list[onnx.NodeProto] = []
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> None:
+        self._initializers.append(numpy_helper.from_array(value, name))
+
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def model(self, labels: int) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self._nodes,
+            "classifier",
+            [
+                helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "time"]),
+                helper.make_tensor_value_info("lengths", TensorProto.INT32, ["batch"]),
+            ],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", labels])],
+            self._initializers,
+        )
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="sortgate", ir_version=IR_VERSION
+        )
+        onnx.checker.check_model(model)
+        return model
+
+
+def random_weights(
+    vocabulary_size: int, labels: int, spec: GraphSpec, embedding: int, seed: int = 0
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return random weights of the right shapes."""
+    generator = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> npt.NDArray[np.float32]:
+        return (generator.standard_normal(shape) * 0.5).astype(np.float32)
+
+    weights = {"embedding": normal(vocabulary_size, embedding)}
+    width = embedding
+    gates = GATES[spec.cell] * spec.hidden
+    for layer in range(spec.layers):
+        weights[f"rnn.{layer}.w"] = normal(spec.directions, gates, width)
+        weights[f"rnn.{layer}.r"] = normal(spec.directions, gates, spec.hidden)
+        weights[f"rnn.{layer}.b"] = normal(spec.directions, 2 * gates)
+        width = spec.directions * spec.hidden
+    weights["output.weight"] = normal(labels, spec.features)
+    weights["output.bias"] = normal(labels)
+    return weights
+
+
+def random_model(
+    vocabulary_size: int, labels: int, *, hidden: int = 8, embedding: int = 8, cell: Cell = "lstm", seed: int = 0
+) -> bytes:
+    """Return a small model with random weights: real in everything but its answers."""
+    spec = GraphSpec(cell, hidden)
+    weights = random_weights(vocabulary_size, labels, spec, embedding, seed)
+    return build_graph(weights, spec).SerializeToString()
