@@ -32,6 +32,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SortgateError(Exception):
     """Base of every error below; the command line prints it as one line."""
@@ -159,7 +161,18 @@ class MessageError(SortgateError):
 
 
 class ClientError(SortgateError):
-    """A client call did not get its answer."""
+    """A client call did not get its answer.
+
+    Attributes:
+        submitted: ids of the same call's texts that are enqueued and will be answered.
+        unknown: ids whose enqueueing has an unknown outcome (the link broke before the reply came); submitting
+            them again with the same ids is safe.
+    """
+
+    def __init__(self, message: str, *, submitted: Sequence[str] = (), unknown: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.submitted = list(submitted)
+        self.unknown = list(unknown)
 
 
 class BrokerError(ClientError):
@@ -169,9 +182,18 @@ class BrokerError(ClientError):
 
 
 class QueueFullError(ClientError):
-    """The queue is at its bound, or Redis is out of memory; nothing was enqueued."""
+    """The queue is at its bound, or Redis is out of memory.
+
+    Attributes:
+        submitted: ids of the texts that were enqueued before it was full.
+    """
 
     retriable = True
+    submitted: list[str]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.submitted = []
 
 
 class ResultTimeoutError(ClientError):

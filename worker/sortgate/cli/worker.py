@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sortgate.errors import SortgateError
+
 
 @click.command(
     epilog="""\b
@@ -53,7 +55,10 @@ def worker(
     # Through the environment, so that `celery -A sortgate.celery` and every pool process see the same settings.
     os.environ.update({key: str(value) for key, value in given.items() if value is not None})
     from sortgate.celery import app
+    from sortgate.worker.served import preflight
 
+    if pool == "prefork":  # any other is refused once Celery has resolved its name
+        preflight(app.conf.sortgate_settings)
     arguments = ["worker", "--pool", pool, "--loglevel", loglevel]
     arguments += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     if concurrency:
@@ -61,3 +66,6 @@ def worker(
     if name:
         arguments += ["--hostname", name]
     app.worker_main(arguments)
+    fatal: SortgateError | None = getattr(app, "sortgate_fatal", None)
+    if fatal is not None:
+        raise fatal

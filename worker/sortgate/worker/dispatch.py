@@ -87,7 +87,7 @@ class Dispatcher:
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
-            self._failed(consumer, batch, info.exception)
+            self._failed(consumer, batch, info)
             self.fill()
 
         batch.job = self._pool.apply_async(
@@ -99,12 +99,13 @@ class Dispatcher:
             self._running.discard(batch)
             consumer.put_back(batch)
 
-    def _failed(self, consumer: QueueConsumer, batch: Batch, error: BaseException) -> None:
-        if isinstance(error, SortgateError):
+    def _failed(self, consumer: QueueConsumer, batch: Batch, info: Any) -> None:
+        if isinstance(info.exception, SortgateError):
             consumer.put_back(batch)
-            self._on_fatal(error)
+            self._on_fatal(info.exception)
             return
-        if isinstance(error, TimeLimitExceeded):
+        # by type: billiard wraps the exceptions that it raises in this process
+        if issubclass(info.type, TimeLimitExceeded):
             code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
         else:
             code, message = "worker_lost", "the process that classified it died"

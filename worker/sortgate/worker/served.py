@@ -74,3 +74,13 @@ def check_redis(settings: Settings) -> str:
             "set it to noeviction, or start with SORTGATE_ALLOW_EVICTION=1 to run all the same"
         )
     return version
+
+
+def preflight(settings: Settings) -> None:
+    """Check everything a worker needs before a process is forked or a text is taken.
+
+    Raises:
+        SortgateError: the first thing that is wrong.
+    """
+    check_bundles(served_bundles(settings.queues, settings.models_dir))
+    check_redis(settings)

@@ -21,7 +21,7 @@ from sortgate.errors import ConfigurationError, SortgateError
 from sortgate.settings import Settings
 from sortgate.worker.child import load
 from sortgate.worker.dispatch import Dispatcher
-from sortgate.worker.served import check_bundles, check_redis, served_bundles
+from sortgate.worker.served import preflight, served_bundles
 
 logger = get_logger(__name__)
 
@@ -35,7 +35,7 @@ class StreamService(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
-        self.fatal: SortgateError | None = None
+        self._app = worker.app
         self.dispatcher: Dispatcher | None = None
         worker.sortgate = self
 
@@ -46,8 +46,8 @@ class StreamService(bootsteps.StartStopStep):
         self.dispatcher = Dispatcher(worker.pool, settings, queues, self._on_fatal)
 
     def _on_fatal(self, error: SortgateError) -> None:
-        if self.fatal is None:
-            self.fatal = error
+        if not hasattr(self._app, "sortgate_fatal"):
+            self._app.sortgate_fatal = error  # `sortgate worker` ends with it
             logger.critical("%s", error)
             state.should_stop = error.exit_code
 
@@ -110,8 +110,7 @@ def _preflight(sender: Any, **_: Any) -> None:
                 f"pool {sender.pool_cls!r} cannot be used: texts that hang or crash need processes; start with --pool prefork"
             )
         settings: Settings = sender.app.conf.sortgate_settings
-        check_bundles(served_bundles(settings.queues, settings.models_dir))
-        check_redis(settings)
+        preflight(settings)
     except SortgateError as error:
         print(f"sortgate: error: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         raise SystemExit(error.exit_code) from None

@@ -1,0 +1,286 @@
+"""What both clients share: arguments checked, requests packed, and every conversation written once as steps.
+
+A *steps* generator decides what to say to Redis and reads the replies, but does no input or output itself: it
+yields a :class:`Commands`, :class:`Pull` or :class:`Sleep` and is sent the outcome, or yields a
+:class:`~sortgate.types.Result` for the caller. ``sync.py`` and ``aio.py`` only carry the steps out.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from sortgate import keys
+from sortgate.client.connection import broker_error, safe_url
+from sortgate.errors import BrokerError, ClientError, ConfigurationError, MessageError, QueueFullError
+from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION
+from sortgate.settings import Settings
+from sortgate.streams.scripts import load_script
+from sortgate.types import PRIORITIES, Priority, Result
+
+T = TypeVar("T")
+
+#: Most texts and bytes that one call of enqueue.lua adds: about 2 ms of Redis's time.
+CHUNK_TEXTS = 500
+CHUNK_BYTES = 1_000_000
+#: Attempts of a call whose link breaks. Repeating is safe: requests carry ids, and the commit answers an id once.
+ATTEMPTS = 2
+
+_pack = msgspec.msgpack.Encoder().encode
+
+Command = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Send these commands in one go; the outcome is the list of replies, error replies as exception objects."""
+
+    commands: list[Command]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Take at most ``limit`` texts from the caller's iterable; the outcome is ``(texts, exhausted)``.
+
+    With ``wait`` false an asynchronous source may give none although it is not exhausted.
+    """
+
+    limit: int
+    wait: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let ``seconds`` pass."""
+
+    seconds: float
+
+
+Step = Commands | Pull | Sleep | Result
+Steps = Generator[Step, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One request on its way out; ``size`` is the text's length in UTF-8 bytes."""
+
+    id: str
+    text: str
+    meta: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What all requests of one call have in common."""
+
+    stream: str
+    fields: bytes
+    deadline_ms: int | None
+
+
+class BaseClient:
+    """Configuration and conversations of a client of one queue, without any input or output."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        queue: str = "",
+        *,
+        priority: Priority = "normal",
+        producer: str | None = None,
+        reconnect_s: float = 30.0,
+        settings: Settings | None = None,
+    ) -> None:
+        """Prepare a client; it connects with the first call.
+
+        Args:
+            url: ``redis://``, ``rediss://`` or ``unix://`` URL; default ``SORTGATE_REDIS_URL``, else this machine's.
+            queue: name of the queue, the one a worker was started with.
+            priority: ``high``, ``normal`` or ``low``, unless a call says otherwise.
+            producer: name of the sending service, a field of every request for those who look at the stream.
+            reconnect_s: how long ``stream`` and ``results`` try to reach Redis again before they raise.
+            settings: bounds and time-outs; read from the environment by default. ``url`` wins over its URL.
+
+        Raises:
+            ConfigurationError: the URL, the queue name or the priority cannot be used.
+        """
+        if settings is None:
+            settings = Settings.from_env(redis_url=url)
+        elif url is not None:
+            settings = replace(settings, redis_url=url)
+        self.settings = settings
+        self.queue = keys.check_queue(queue)
+        self.priority = check_priority(priority)
+        self.producer = producer
+        self.reconnect_s = reconnect_s
+        #: Reply streams that are no longer needed; deleted along with the next call, or by ``close``.
+        self._spent: deque[str] = deque()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({safe_url(self.settings.redis_url)!r}, queue={self.queue!r})"
+
+    def error_from(self, error: BaseException) -> ClientError:
+        """Return the typed error for one of redis-py's."""
+        return broker_error(error, self.settings)
+
+    def _envelope(
+        self,
+        priority: Priority | None = None,
+        reply: str | None = None,
+        model: str | None = None,
+        deadline_s: float | None = None,
+        meta: str | None = None,
+    ) -> Envelope:
+        fields = ["v", WIRE_VERSION]
+        for name, value in (("reply", reply), ("model", model), ("producer", self.producer), ("meta", meta)):
+            if value is not None:
+                _check_field(name, value, MAX_META_BYTES)
+                fields += (name, value)
+        if deadline_s is not None and deadline_s <= 0:
+            raise MessageError("bad_field", f"deadline_s must be more than 0 seconds, not {deadline_s!r}")
+        stream = keys.requests(self.queue, self.priority if priority is None else check_priority(priority))
+        return Envelope(stream, _pack(fields), None if deadline_s is None else max(1, round(deadline_s * 1000)))
+
+    def _items(
+        self, texts: Iterable[str], ids: Sequence[str] | None, metas: Sequence[str] | None
+    ) -> list[Item]:
+        """Check every text, id and meta before anything is sent.
+
+        Raises:
+            MessageError: one of them cannot be sent; names its position.
+        """
+        texts = _as_list(texts)
+        for name, values in (("ids", ids), ("meta", metas)):
+            if values is not None and len(values) != len(texts):
+                raise MessageError("bad_field", f"{len(values)} {name} for {len(texts)} texts")
+        if ids is None:
+            ids = new_ids(len(texts))
+        else:
+            for position, ident in enumerate(ids):
+                _check_field(f"id of text {position}", ident, MAX_ID_BYTES, least=1)
+            if len(set(ids)) != len(ids):
+                raise MessageError("bad_field", "two texts have the same id")
+        items = []
+        for position, text in enumerate(texts):
+            size, problem = measure(text, self.settings.max_text_bytes)
+            if problem is not None:
+                raise MessageError(problem[0], f"text {position}: {problem[1]}")
+            if metas is not None:
+                _check_field(f"meta of text {position}", metas[position], MAX_META_BYTES)
+            items.append(Item(ids[position], text, None if metas is None else metas[position], size))
+        return items
+
+    def _chunks(self, items: list[Item]) -> Generator[list[Item], None, None]:
+        most = max(1, min(CHUNK_TEXTS, self.settings.requests_limit))
+        chunk: list[Item] = []
+        size = 0
+        for item in items:
+            if chunk and (len(chunk) >= most or size + item.size > CHUNK_BYTES):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(item)
+            size += item.size
+        if chunk:
+            yield chunk
+
+    def _enqueue_command(self, envelope: Envelope, chunk: list[Item]) -> Command:
+        deadline = "" if envelope.deadline_ms is None else envelope.deadline_ms
+        packed = _pack([(i.id, i.text) if i.meta is None else (i.id, i.text, i.meta) for i in chunk])
+        # EVAL, not EVALSHA: the script is small beside a chunk, and a restarted Redis needs no second round trip.
+        return (
+            "EVAL", load_script("enqueue"), 1, envelope.stream,
+            self.settings.requests_limit, deadline, envelope.fields, packed,
+        )  # fmt: skip
+
+    def _full(self, length: int) -> QueueFullError:
+        return QueueFullError(
+            f"queue {self.queue!r} holds {length:,} texts of at most {self.settings.requests_limit:,}; "
+            "try again later, start more workers, or raise SORTGATE_REQUESTS_LIMIT"
+        )
+
+    def _read_enqueue(self, reply: Any) -> None:
+        """Return when a chunk was added.
+
+        Raises:
+            QueueFullError: the queue, or Redis's memory, is full; nothing of the chunk was added.
+            BrokerError: Redis refused.
+        """
+        if isinstance(reply, Exception):
+            raise self.error_from(reply)
+        added, length = reply
+        if not added:
+            raise self._full(length)
+
+    def _submit(self, items: list[Item], envelope: Envelope) -> Steps[list[str]]:
+        submitted: list[str] = []
+        for chunk in self._chunks(items):
+            idents = [item.id for item in chunk]
+            command = self._enqueue_command(envelope, chunk)
+            unknown = False
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    (reply,) = yield Commands([command])
+                    self._read_enqueue(reply)
+                    break
+                except BrokerError as error:
+                    error.submitted = submitted
+                    error.unknown = idents
+                    if not error.retriable or attempt == ATTEMPTS:
+                        raise
+                    unknown = True
+                except QueueFullError as error:
+                    error.submitted = submitted
+                    # after a broken attempt the queue may be full of this very chunk
+                    error.unknown = idents if unknown else []
+                    raise
+            submitted += idents
+        return submitted
+
+
+def new_ids(number: int) -> list[str]:
+    """Return ids that no other call gets: 96 random bits of this call and a running number."""
+    token = secrets.token_hex(12)
+    return [f"{token}-{position}" for position in range(number)]
+
+
+def measure(text: object, limit: int) -> tuple[int, tuple[str, str] | None]:
+    """Return a text's UTF-8 size in bytes, and code and sentence of what keeps it from being sent."""
+    if not isinstance(text, str):
+        return 0, ("bad_field", f"a text must be a str, not {type(text).__name__}")
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        return 0, ("not_utf8", "holds a lone surrogate, which UTF-8 cannot carry")
+    if size > limit:
+        return size, ("text_too_long", f"{size:,} bytes, the limit is {limit:,}")
+    return size, None
+
+
+def check_priority(priority: Priority) -> Priority:
+    """Return ``priority`` when there is such a one, else raise :class:`ConfigurationError`."""
+    if priority not in PRIORITIES:
+        raise ConfigurationError(f"priority {priority!r}: use one of {', '.join(PRIORITIES)}")
+    return priority
+
+
+def _check_field(name: str, value: object, most: int, least: int = 0) -> None:
+    if not isinstance(value, str):
+        raise MessageError("bad_field", f"{name} must be a str, not {type(value).__name__}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise MessageError("not_utf8", f"{name} holds a lone surrogate, which UTF-8 cannot carry") from None
+    if not least <= size <= most:
+        raise MessageError("bad_field", f"{name} has {size:,} bytes; {least} to {most:,} are allowed")
+
+
+def _as_list(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise MessageError("bad_field", "give a list of texts, not one str")
+    return texts if isinstance(texts, list) else list(texts)

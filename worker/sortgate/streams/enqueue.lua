@@ -1,0 +1,22 @@
+-- Adds a chunk of requests to a request stream, or nothing of it when the stream would grow over its bound.
+-- KEYS: request stream
+-- ARGV: bound, deadline in milliseconds from now ('' for none), msgpack of the flat fields common to all requests,
+--       msgpack [[id, text] or [id, text, meta], …]
+-- Returns {number added, length of the stream}
+-- Over maxmemory the first XADD fails before anything is written: Redis lets a script that has written go on.
+local length, items = redis.call('XLEN', KEYS[1]), cmsgpack.unpack(ARGV[4])
+if length + #items > tonumber(ARGV[1]) then return {0, length} end
+local fields = cmsgpack.unpack(ARGV[3])
+if ARGV[2] ~= '' then
+  local time = redis.call('TIME')
+  local deadline = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
+  fields[#fields + 1], fields[#fields + 2] = 'deadline', string.format('%.0f', deadline)
+end
+local common = #fields
+for _, item in ipairs(items) do
+  fields[common + 1], fields[common + 2] = 'id', item[1]
+  fields[common + 3], fields[common + 4] = 'text', item[2]
+  fields[common + 5], fields[common + 6] = item[3] and 'meta', item[3]
+  redis.call('XADD', KEYS[1], '*', unpack(fields, 1, common + (item[3] and 6 or 4)))
+end
+return {#items, length + #items}
