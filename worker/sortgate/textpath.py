@@ -6,63 +6,20 @@ Neither errors nor logs ever hold a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from sortgate.errors import ComponentError, EmptyTextError, TextError, TextTooLongError
+from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
+from sortgate.errors import ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
 from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned
 from sortgate.plugins.registry import Registry
+from sortgate.textconfig import TextConfig, TextLimits, TextRecords
 from sortgate.types import Prediction, PredictionError
 from sortgate.vocabulary import Vocabulary
 
-Specs = list[ComponentSpec | str]
-
-#: One step of the path: the component's registered name, and the component.
-Step = tuple[str, Any]
-
-
-class TextConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """The text path as a configuration chooses it: names, or ``{name, params}``. Holds specs once it is made."""
-
-    normalizers: Specs = msgspec.field(default_factory=lambda: ["sortgate.nfkc.v1", "sortgate.lowercase.v1"])
-    tokenizer: ComponentSpec | str = "sortgate.words.v1"
-    filters: Specs = []
-    postprocessors: Specs = []
-
-    def __post_init__(self) -> None:
-        self.normalizers = [_spec(entry) for entry in self.normalizers]
-        self.tokenizer = _spec(self.tokenizer)
-        self.filters = [_spec(entry) for entry in self.filters]
-        self.postprocessors = [_spec(entry) for entry in self.postprocessors]
-
-
-class TextLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a bundle takes.
-
-    Attributes:
-        max_text_bytes: of the text as it comes, in UTF-8.
-        max_characters: of the text after each normalizer.
-        max_tokens: the rest is cut off, the head kept.
-    """
-
-    max_text_bytes: int = 65_536
-    max_characters: int = 65_536
-    max_tokens: int = 400
-
-
-class TextRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The text path as a manifest records it."""
-
-    normalizers: list[ComponentRecord]
-    tokenizer: ComponentRecord
-    filters: list[ComponentRecord]
-    postprocessors: list[ComponentRecord]
-
-    def __iter__(self) -> Any:
-        """All records, in the path's order."""
-        yield from (*self.normalizers, self.tokenizer, *self.filters, *self.postprocessors)
+__all__ = ["Encoded", "TextConfig", "TextLimits", "TextPath", "TextRecords", "state_file"]
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
@@ -90,25 +47,18 @@ class TextPath:
         self.postprocessors = list(postprocessors)
         self.vocabulary = vocabulary
         self.limits = limits or TextLimits()
-        self._specs: dict[str, list[ComponentSpec]] | None = None
+        self._specs: dict[Kind, list[ComponentSpec]] | None = None
 
     @classmethod
     def create(cls, config: TextConfig, registry: Registry, limits: TextLimits | None = None) -> TextPath:
-        """Make the path a configuration chooses; it has no vocabulary, and learned components know nothing, until ``fit``.
+        """Make the path a configuration chooses; until ``fit`` it has no vocabulary and has learned nothing.
 
         Raises:
             PluginError: a component is unknown or refuses its parameters.
         """
-        specs: dict[Kind, list[ComponentSpec]] = {
-            "normalizer": [_spec(entry) for entry in config.normalizers],
-            "tokenizer": [_spec(config.tokenizer)],
-            "filter": [_spec(entry) for entry in config.filters],
-            "postprocessor": [_spec(entry) for entry in config.postprocessors],
-        }
+        specs = config.by_kind()
         made = {kind: [(spec.name, registry.create(kind, spec)) for spec in chosen] for kind, chosen in specs.items()}
-        path = cls(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"], limits=limits)
-        path._specs = dict(specs)
-        return path
+        return cls._assemble(specs, made, None, limits)
 
     @classmethod
     def restore(
@@ -124,27 +74,26 @@ class TextPath:
         Raises:
             PluginError: see :meth:`Registry.restore`.
         """
-
-        def steps(kind: Kind, chosen: Iterable[ComponentRecord]) -> list[Step]:
-            return [
+        specs: dict[Kind, list[ComponentSpec]] = {}
+        made: dict[Kind, list[Step]] = {}
+        for kind, chosen in records.by_kind().items():
+            specs[kind] = [ComponentSpec(record.name, record.params) for record in chosen]
+            made[kind] = [
                 (record.name, registry.restore(kind, record, states.get(record.state) if record.state else None))
                 for record in chosen
             ]
+        return cls._assemble(specs, made, vocabulary, limits)
 
-        path = cls(
-            steps("normalizer", records.normalizers),
-            steps("tokenizer", [records.tokenizer])[0],
-            steps("filter", records.filters),
-            steps("postprocessor", records.postprocessors),
-            vocabulary,
-            limits,
-        )
-        path._specs = {
-            "normalizer": [ComponentSpec(record.name, record.params) for record in records.normalizers],
-            "tokenizer": [ComponentSpec(records.tokenizer.name, records.tokenizer.params)],
-            "filter": [ComponentSpec(record.name, record.params) for record in records.filters],
-            "postprocessor": [ComponentSpec(record.name, record.params) for record in records.postprocessors],
-        }
+    @classmethod
+    def _assemble(
+        cls,
+        specs: dict[Kind, list[ComponentSpec]],
+        made: dict[Kind, list[Step]],
+        vocabulary: Vocabulary | None,
+        limits: TextLimits | None,
+    ) -> TextPath:
+        path = cls(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"], vocabulary, limits)
+        path._specs = specs
         return path
 
     def _steps(self) -> Iterable[tuple[Kind, int, Step]]:
@@ -182,6 +131,9 @@ class TextPath:
         """Fit the learned components in order, each on what those before it make of ``texts``, then the vocabulary.
 
         Texts that fail are left out. ``min_count`` and ``max_size`` as in :meth:`Vocabulary.build`.
+
+        Raises:
+            PluginError: a component's ``fit`` failed.
         """
         self.vocabulary = Vocabulary.build(
             (tokens for tokens in self._run(texts, fit=True) if not isinstance(tokens, TextError)),
@@ -218,7 +170,7 @@ class TextPath:
             return list(predictions)
         results: list[Any] = list(predictions)
         for step in self.postprocessors:
-            _apply(step, results, _PREDICTION, skip=_has_failed)
+            apply(step, results, PREDICTION, skip=_has_failed)
         return [
             Prediction(None, error=PredictionError(result.code, str(result), result.component), truncated=old.truncated)
             if isinstance(result, ComponentError)
@@ -230,7 +182,7 @@ class TextPath:
         results: list[Any] = [self._check(text) for text in texts]
         limit = self.limits.max_characters
         for step in self.normalizers:
-            _advance(step, results, _TEXT, fit)
+            _advance(step, results, TEXT, fit)
             for index, text in enumerate(results):
                 if type(text) is str and len(text) > limit:
                     results[index] = TextTooLongError(
@@ -240,7 +192,7 @@ class TextPath:
             if isinstance(text, str) and (not text or text.isspace()):
                 results[index] = EmptyTextError("nothing is left of the text after normalizing")
         for step in (self.tokenizer, *self.filters):
-            _advance(step, results, _TOKENS, fit)
+            _advance(step, results, TOKENS, fit)
         for index, tokens in enumerate(results):
             if not tokens:
                 results[index] = EmptyTextError("the text has no tokens")
@@ -264,71 +216,13 @@ def state_file(kind: Kind, index: int) -> str:
     return f"state/{kind}-{index}.bin"
 
 
-def _spec(entry: ComponentSpec | str) -> ComponentSpec:
-    return ComponentSpec(entry) if isinstance(entry, str) else entry
-
-
-def _advance(step: Step, results: list[Any], form: _Form, fit: bool) -> None:
+def _advance(step: Step, results: list[Any], form: Form, fit: bool) -> None:
     if fit and isinstance(step[1], Learned):
-        step[1].fit([item for item in results if not isinstance(item, TextError)])
-    _apply(step, results, form)
-
-
-def _apply(
-    step: Step,
-    results: list[Any],
-    form: _Form,
-    skip: Callable[[Any], bool] = lambda item: isinstance(item, TextError),
-) -> None:
-    """Replace each item by what the component makes of it, or by a ComponentError."""
-    name, component = step
-    open_ = [index for index, item in enumerate(results) if not skip(item)]
-    batch = getattr(component, "batch", None)
-    if batch is not None and len(open_) > 1:
-        items = results if len(open_) == len(results) else [results[index] for index in open_]
-        made = _batched(batch, items, form)
-        if made is not None:
-            if len(open_) == len(results):
-                results[:] = made
-            else:
-                for index, value in zip(open_, made, strict=True):
-                    results[index] = value
-            return
-    for index in open_:
-        results[index] = _single(name, component, results[index], form)
-
-
-def _batched(batch: Callable[[Any], Any], items: list[Any], form: _Form) -> list[Any] | None:
-    """Return the batch's values, or None when any is wrong: then each text is tried alone, to find the bad one."""
-    try:
-        made = list(batch(items))
-    except Exception:
-        return None
-    return made if len(made) == len(items) and all(map(form.fits, made)) else None
-
-
-def _single(name: str, component: Callable[[Any], Any], item: Any, form: _Form) -> Any:
-    try:
-        made = component(item)
-    except Exception as exc:  # its message, traceback and context may hold the text: only its type is kept
-        failure = f"component {name} failed: {type(exc).__name__}"
-    else:
-        if form.fits(made):
-            return made
-        failure = f"component {name} returned {type(made).__name__}, not {form.noun}"
-    return ComponentError(failure, name)
-
-
-class _Form(NamedTuple):
-    """What a component must return."""
-
-    noun: str
-    fits: Callable[[Any], bool]
-
-
-_TEXT = _Form("a string", lambda value: isinstance(value, str))
-_TOKENS = _Form("a list of strings", lambda value: isinstance(value, list) and set(map(type, value)) <= {str})
-_PREDICTION = _Form("a Prediction", lambda value: isinstance(value, Prediction))
+        try:
+            step[1].fit([item for item in results if not isinstance(item, TextError)])
+        except Exception as exc:  # again only its type: its message may hold a text
+            raise PluginError(f"component {step[0]} cannot learn from the texts: {type(exc).__name__}") from None
+    apply(step, results, form)
 
 
 def _has_failed(item: Any) -> bool:

@@ -70,7 +70,7 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]  # compared by value, so not a key
 
     def to_bytes(self) -> bytes:
-        r"""Return the file: one token a line in UTF-8, with ``\\``, ``\n``, ``\r`` and ``\ud800`` (surrogates) escaped."""
+        r"""Return the file: one token a line in UTF-8; backslashes, ``\n``, ``\r`` and lone surrogates are escaped."""
         return "".join(f"{_escape(token)}\n" for token in self._ids).encode("utf-8", "backslashreplace")
 
     @classmethod

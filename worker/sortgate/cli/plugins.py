@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
+from sortgate.cli.output import json_option, print_json, print_table, printable
 from sortgate.plugins import RegisteredComponent, Registry, create_registry
 from sortgate.settings import Settings
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
-    command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
     return click.option(
         "--plugins-dir",
         type=click.Path(path_type=Path),
         help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]",
-    )(command)
+    )(json_option(command))
 
 
 def _registry(plugins_dir: Path | None) -> Registry:
@@ -44,13 +42,10 @@ def list_components(plugins_dir: Path | None, as_json: bool) -> None:
     """List every component: the built-in ones, those of installed plugins and of the plugins folder."""
     found = _registry(plugins_dir).components()
     if as_json:
-        click.echo(json.dumps([msgspec.to_builtins(component) for component in found], ensure_ascii=False))
+        print_json(found)
         return
-    rows = [("KIND", "NAME", "FROM", "PARAMETERS")]
-    rows += [(component.kind, component.name, _provider(component), ", ".join(component.params)) for component in found]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    rows = [(component.kind, component.name, _provider(component), ", ".join(component.params)) for component in found]
+    print_table(("kind", "name", "from", "parameters"), rows)
 
 
 @plugins.command("show")
@@ -60,11 +55,11 @@ def show_component(name: str, plugins_dir: Path | None, as_json: bool) -> None:
     """Show one component: what it does, its parameters with their defaults, and where it comes from."""
     component = _registry(plugins_dir).describe(name)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(component), ensure_ascii=False))
+        print_json(component)
         return
-    click.echo(f"{component.name} ({component.kind}), from {_provider(component)}: {component.origin}")
+    click.echo(f"{component.name} ({component.kind}), from {_provider(component)}: {printable(component.origin)}")
     if component.doc:
-        click.echo(component.doc)
+        click.echo(printable(component.doc))
     for parameter, default in component.params.items():
         click.echo(f"  {parameter} ({default})" if default == "required" else f"  {parameter} = {default}")
 

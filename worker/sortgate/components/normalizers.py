@@ -118,7 +118,7 @@ def _cut_raw(text: str) -> str:
 class MaskURLs:
     """Replaces ``http://``, ``https://``, ``ftp://`` and ``www.`` addresses, leaving the sentence's punctuation."""
 
-    # An attempt fails only when nothing but punctuation follows up to the next white space: no attempt follows it there.
+    # An attempt fails only where nothing but punctuation follows up to the next white space, so no other starts there.
     _pattern = re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\"]*[^\s<>\".,;:!?'()\[\]{}]", re.IGNORECASE)
 
     def __init__(self, mask: str = "<url>") -> None:

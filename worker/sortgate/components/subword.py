@@ -10,7 +10,7 @@ from sortgate.errors import PluginLoadError
 
 
 class BPE:
-    """Byte-level byte-pair encoding with a learned vocabulary of ``vocab_size`` pieces; every text can be written in it."""
+    """Byte-level byte-pair encoding: ``vocab_size`` learned pieces, in which any text can be written."""
 
     def __init__(self, vocab_size: int = 8000, min_frequency: int = 2) -> None:
         if not isinstance(vocab_size, int) or vocab_size < 256:
@@ -59,7 +59,7 @@ class BPE:
 
 
 def _import_tokenizers() -> Any:
-    # Its thread pool does not survive a fork (Celery's prefork pool); one thread a process is what a worker wants anyway.
+    # Its thread pool does not survive a fork (Celery's prefork pool); a worker wants one thread a process anyway.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         import tokenizers

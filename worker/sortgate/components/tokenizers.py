@@ -24,8 +24,11 @@ _ASTRAL_WORDS = "\U00010000-\U0001afef\U0001bc00-\U0001bcaf\U0001d400-\U0001d7ff
 _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 # Joins letters inside a word (Persian, Indic scripts), hyphenates it, or selects a form; never starts a word.
 _JOINERS = "\u00ad\u200c\u200d\u2060" + _SELECTORS
-# Emoji and pictographs. Only those that are shown as such, or can be with U+FE0F after them.
-_EMOJI = "\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001f1e5\U0001f200-\U0001faff"
+# Emoji and pictographs, and the signs that U+FE0F makes one.
+_EMOJI = (
+    "\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\U0001f000-\U0001f1e5\U0001f200-\U0001faff"
+)
 _MASKS = "<(?:url|email|number)>"
 
 _ASCII = rf"{_MASKS}|[a-zA-Z0-9]++(?:'[a-zA-Z0-9]++|(?<=[0-9])[.,](?=[0-9])[a-zA-Z0-9]++)*+|[!-/:-@\[-`{{-~]"
@@ -50,9 +53,9 @@ class Words:
 
 @cache
 def _unicode_pattern() -> re.Pattern[str]:
-    """Compile the pattern for any text; on ASCII it finds what ``_ASCII`` does.
+    r"""Compile the pattern for any text; on ASCII it finds what ``_ASCII`` does.
 
-    The standard library's ``\\w`` lacks combining marks, without which Devanagari falls apart,
+    The standard library's ``\w`` lacks combining marks, without which Devanagari falls apart,
     so the class of what may stand in a word is gathered from the Unicode data (some 10 ms, once a process).
     """
     single = re.compile(f"[{_SINGLE}]")

@@ -1,4 +1,4 @@
-"""Finds plugins (built-ins, entry points of group ``sortgate``, a folder of one-file plugins) and loads the allowed ones."""
+"""Finds and loads the allowed plugins: built-ins, entry points of group ``sortgate``, a folder of one-file plugins."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def create_registry_for(
 
 
 def _load_distributions(wanted: Callable[[str], bool]) -> Iterator[tuple[Any, Source]]:
-    found = ((point, _source(point)) for point in entry_points(group=ENTRY_POINTS))
+    found = [(point, _source(point)) for point in entry_points(group=ENTRY_POINTS)]
     for point, source in sorted(found, key=lambda pair: (pair[1].distribution, pair[0].name)):
         if not wanted(source.distribution):
             continue

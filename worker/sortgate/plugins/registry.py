@@ -99,6 +99,12 @@ class Registry:
         """List what is registered, by kind and name."""
         return [_describe(entry) for entry in sorted(self._entries.values(), key=lambda e: (e.kind, e.name))]
 
+    def describe(self, name: str) -> RegisteredComponent:
+        """Return one component of the list; raises UnknownComponentError."""
+        if name not in self._entries:
+            raise UnknownComponentError(f"unknown component {name!r}{_choices(name, sorted(self._entries))}")
+        return _describe(self._entries[name])
+
     def create(self, kind: Kind, spec: ComponentSpec) -> Any:
         """Make a component from a configuration.
 
@@ -175,16 +181,16 @@ class Registry:
             return entry
         if entry is not None:
             raise UnknownComponentError(f"component {name!r} is a {entry.kind}, not a {kind}")
-        message = f"unknown {kind} {name!r}"
+        origin = ""
+        if record is not None:
+            origin = f"; the bundle was made with {record.distribution} {record.version}: {_install(record)}"
         known = sorted(other.name for other in self._entries.values() if other.kind == kind)
-        near = difflib.get_close_matches(name, known, n=1)
-        if near:
-            message += f"; did you mean {near[0]!r}?"
-        if record is not None and canonical(record.distribution) != BUILTIN:
-            message += f"; the bundle was made with {record.distribution} {record.version}: {_install(record)}"
-        elif record is not None:
-            message += f"; the bundle was made with sortgate {record.version}, a newer sortgate may have it"
-        raise UnknownComponentError(f"{message}; there are: {', '.join(known) or 'none'}")
+        raise UnknownComponentError(f"unknown {kind} {name!r}{origin}{_choices(name, known)}")
+
+
+def _choices(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return (f"; did you mean {near[0]!r}?" if near else "") + f"; there are: {', '.join(known) or 'none'}"
 
 
 def _install(record: ComponentRecord) -> str:

@@ -1,0 +1,204 @@
+"""Finding and loading plugins: installed distributions, files, the allow-list, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sortgate.errors import (
+    ConfigurationError,
+    DuplicateComponentError,
+    PluginLoadError,
+    PluginNotAllowedError,
+    PluginVersionError,
+    UnknownComponentError,
+)
+from sortgate.plugins import ComponentSpec, create_manager, create_registry, create_registry_for
+
+PLUGIN = """
+from sortgate import hookimpl
+
+@hookimpl
+def sortgate_register_normalizers(register):
+    register("{name}", lambda: str.upper)
+"""
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution with one plugin module on the path, as pip would."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    before = set(sys.modules)
+
+    def put(distribution: str, code: str, *, version: str = "1.0") -> None:
+        module = distribution.replace("-", "_").lower()
+        (site / f"{module}.py").write_text(code)
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[sortgate]\n{module} = {module}\n")
+
+    yield put
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "plugins"
+    path.mkdir()
+    return path
+
+
+def names(**arguments: object) -> set[str]:
+    components = create_registry(**arguments).components()  # type: ignore[arg-type]
+    return {component.name for component in components if component.distribution != "sortgate"}
+
+
+def test_each_manager_is_its_own() -> None:
+    one, two = create_manager(), create_manager()
+    one.register(object(), name="mine")
+    assert two.get_plugin("mine") is None
+
+
+def test_installed_distribution_is_found_with_its_version(install: Install) -> None:
+    install("Zz_Upper", PLUGIN.format(name="zz.upper.v1"), version="1.2")
+    (found,) = [c for c in create_registry(only={"zz-upper"}).components() if c.name == "zz.upper.v1"]
+    assert (found.distribution, found.version, found.kind) == ("zz-upper", "1.2", "normalizer")
+
+
+def test_only_the_named_distributions_are_imported(install: Install) -> None:
+    install("zz-bomb", "raise SystemExit('imported')")
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1"))
+    assert names(only={"zz-upper"}) == {"zz.upper.v1"}
+    assert names(only=()) == set()
+    assert "zz_bomb" not in sys.modules
+
+
+def test_allow_list_keeps_others_from_being_imported(install: Install, folder: Path) -> None:
+    install("zz-bomb", "raise RuntimeError('imported')")
+    (folder / "bomb.py").write_text("raise RuntimeError('imported')")
+    (folder / "good.py").write_text(PLUGIN.format(name="file.good.v1"))
+    assert names(plugins_dir=folder, allow={"good.py"}) == {"file.good.v1"}
+    assert names(plugins_dir=folder, allow=()) == set()
+
+
+def test_import_error_names_the_plugin(install: Install) -> None:
+    install("zz-broken", "import no_such_library")
+    with pytest.raises(
+        PluginLoadError, match=r"zz-broken 1\.0 cannot be imported: ModuleNotFoundError.*no_such_library"
+    ):
+        create_registry(only={"zz-broken"})
+
+
+def test_failing_hook_names_plugin_and_hook(install: Install) -> None:
+    code = "from sortgate import hookimpl\n@hookimpl\ndef sortgate_register_tokenizers(register):\n    1 / 0\n"
+    install("zz-failing", code)
+    with pytest.raises(PluginLoadError, match=r"zz-failing 1\.0 failed in sortgate_register_tokenizers: ZeroDivision"):
+        create_registry(only={"zz-failing"})
+
+
+def test_mistyped_hook_is_an_error_with_a_guess(folder: Path) -> None:
+    code = "from sortgate import hookimpl\n@hookimpl\ndef sortgate_register_normaliser(register): ...\n"
+    (folder / "typo.py").write_text(code)
+    with pytest.raises(PluginLoadError, match=r"typo\.py.*did you mean 'sortgate_register_normalizers'"):
+        create_registry(plugins_dir=folder, only={"typo.py"})
+
+
+def test_mistyped_argument_is_an_error(folder: Path) -> None:
+    code = "from sortgate import hookimpl\n@hookimpl\ndef sortgate_register_normalizers(registry): ...\n"
+    (folder / "typo.py").write_text(code)
+    with pytest.raises(PluginLoadError, match=r"typo\.py.*registry") as caught:
+        create_registry(plugins_dir=folder, only={"typo.py"})
+    assert "\n" not in str(caught.value)
+
+
+def test_plugin_without_a_hook_is_an_error(folder: Path) -> None:
+    (folder / "unmarked.py").write_text("def sortgate_register_normalizers(register): ...\n")
+    with pytest.raises(PluginLoadError, match=r"unmarked\.py implements no hook.*@hookimpl"):
+        create_registry(plugins_dir=folder, only={"unmarked.py"})
+
+
+def test_duplicate_name_names_both_distributions(install: Install) -> None:
+    install("zz-one", PLUGIN.format(name="zz.same.v1"))
+    install("zz-two", PLUGIN.format(name="zz.same.v1"), version="2.0")
+    with pytest.raises(DuplicateComponentError, match=r"zz-one 1\.0 and by zz-two 2\.0"):
+        create_registry(only={"zz-one", "zz-two"})
+
+
+@pytest.mark.parametrize("name", ["upper", "zz.upper", "Zz.Upper.v1", "zz upper.v1", "sortgate.upper.v1"])
+def test_malformed_and_reserved_names_are_refused(folder: Path, name: str) -> None:
+    (folder / "named.py").write_text(PLUGIN.format(name=name))
+    with pytest.raises(PluginLoadError, match=r"named\.py"):
+        create_registry(plugins_dir=folder, only={"named.py"})
+
+
+def test_missing_folder_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="'no-such-folder' cannot be read"):
+        create_registry(plugins_dir=Path("no-such-folder"))
+
+
+def test_hidden_and_private_files_are_no_plugins(folder: Path) -> None:
+    for name in ("_private.py", ".hidden.py", "readme.txt"):
+        (folder / name).write_text("raise RuntimeError")
+    assert names(plugins_dir=folder, only=()) == set()
+
+
+def test_dataclass_in_a_plugin_file(folder: Path) -> None:
+    code = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int = 0\n"
+    )
+    (folder / "with-dash.py").write_text(code + PLUGIN.format(name="file.data.v1"))
+    assert names(plugins_dir=folder, only={"with-dash.py"}) == {"file.data.v1"}
+
+
+def test_plugin_file_is_pinned_and_another_is_not_run(folder: Path) -> None:
+    path = folder / "upper.py"
+    path.write_text(PLUGIN.format(name="file.upper.v1"))
+    record = create_registry(plugins_dir=folder, only={"upper.py"}).record("normalizer", ComponentSpec("file.upper.v1"))
+    assert record.distribution == "file:upper.py"
+    assert record.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    restored = create_registry_for([record], plugins_dir=folder).restore("normalizer", record)
+    assert restored("a") == "A"
+
+    path.write_text("raise RuntimeError('run')")
+    with pytest.raises(PluginVersionError, match=rf"upper\.py is not the one.*{record.digest}"):
+        create_registry_for([record], plugins_dir=folder)
+    path.write_text(PLUGIN.format(name="file.upper.v1") + "# changed\n")
+    with pytest.raises(PluginVersionError, match=r"not the file the bundle was made with"):
+        create_registry(plugins_dir=folder, only={"upper.py"}).restore("normalizer", record)
+    path.unlink()
+    with pytest.raises(UnknownComponentError, match=r"put that upper\.py into the plugins folder"):
+        create_registry_for([record], plugins_dir=folder).restore("normalizer", record)
+
+
+def test_distribution_is_pinned_by_version(install: Install) -> None:
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1"), version="1.2")
+    registry = create_registry(only={"zz-upper"})
+    record = registry.record("normalizer", ComponentSpec("zz.upper.v1"))
+    assert registry.restore("normalizer", record)("a") == "A"
+    other = type(record)(record.name, record.params, record.distribution, "1.1")
+    with pytest.raises(
+        PluginVersionError, match=r"made with zz-upper 1\.1, installed is 1\.2; pip install zz-upper==1\.1"
+    ):
+        registry.restore("normalizer", other)
+    elsewhere = type(record)(record.name, record.params, "zz-other", "1.2")
+    with pytest.raises(UnknownComponentError, match=r"registered here by zz-upper 1\.2.*pip install zz-other==1\.2"):
+        registry.restore("normalizer", elsewhere)
+    with pytest.raises(PluginNotAllowedError, match="SORTGATE_PLUGINS does not list"):
+        create_registry(allow={"zz-others"}).restore("normalizer", record)
+
+
+def test_built_ins_of_another_sortgate_version_are_taken() -> None:
+    registry = create_registry(only=(), allow=())
+    record = registry.record("normalizer", ComponentSpec("sortgate.lowercase.v1"))
+    assert registry.restore("normalizer", type(record)(record.name, {}, "sortgate", "0.0.1"))("A") == "a"

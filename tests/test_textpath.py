@@ -1,0 +1,278 @@
+"""The text path: the same ids after a round trip through records, and a bad text that stays alone."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sortgate.components.normalizers import Lowercase
+from sortgate.components.tokenizers import Words
+from sortgate.errors import (
+    ComponentError,
+    EmptyTextError,
+    PluginError,
+    TextError,
+    TextTooLongError,
+    UnknownComponentError,
+)
+from sortgate.plugins import ComponentSpec, Registry, create_registry
+from sortgate.textpath import Encoded, TextConfig, TextLimits, TextPath, TextRecords
+from sortgate.types import LabelScore, Prediction, PredictionError
+from sortgate.vocabulary import Vocabulary
+
+TRAINING = ["The printer is broken!", "the NETWORK is down", "Visit https://a.example now", "プリンター"] * 2
+SECRET = "sesame-opens-the-door"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return create_registry(only=())
+
+
+@pytest.fixture(scope="module")
+def default(registry: Registry) -> TextPath:
+    path = TextPath.create(TextConfig(), registry)
+    path.fit(TRAINING)
+    return path
+
+
+@pytest.fixture(scope="module")
+def rich(registry: Registry) -> TextPath:
+    """A path with every kind of component, two of them with parameters, one learned."""
+    config = msgspec.convert(
+        {
+            "normalizers": ["sortgate.nfkc.v1", {"name": "sortgate.mask_urls.v1", "params": {"mask": "URL"}}],
+            "tokenizer": {"name": "sortgate.bpe.v1", "params": {"vocab_size": 300}},
+            "filters": [{"name": "sortgate.stop_words.v1", "params": {"words": ["is"]}}],
+            "postprocessors": [{"name": "sortgate.top_k.v1", "params": {"k": 1}}],
+        },
+        TextConfig,
+    )
+    path = TextPath.create(config, registry)
+    path.fit(TRAINING, min_count=1)
+    return path
+
+
+def custom(
+    *, normalizer: Any = None, tokenizer: Any = None, filters: Any = None, postprocessor: Any = None
+) -> TextPath:
+    return TextPath(
+        [("zz.normalizer.v1", normalizer or Lowercase())],
+        ("zz.tokenizer.v1", tokenizer or Words()),
+        [("zz.filter.v1", filters)] if filters else [],
+        [("zz.post.v1", postprocessor)] if postprocessor else [],
+        Vocabulary(["good", "bad"]),
+    )
+
+
+def fail_on(word: str, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def component(item: Any) -> Any:
+        if word in item:
+            raise RuntimeError(f"cannot take {item}")
+        return inner(item)
+
+    return component
+
+
+def test_config_takes_names_and_tables_and_refuses_typos() -> None:
+    config = msgspec.convert({"filters": ["a.b.v1", {"name": "c.d.v1", "params": {"x": 1}}]}, TextConfig)
+    assert config.filters == [ComponentSpec("a.b.v1"), ComponentSpec("c.d.v1", {"x": 1})]
+    assert config.tokenizer == ComponentSpec("sortgate.words.v1")
+    assert msgspec.convert(msgspec.to_builtins(config), TextConfig) == config
+    for typo in ({"tokeniser": "a.b.v1"}, {"tokenizer": {"name": "a.b.v1", "param": {}}}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(typo, TextConfig)
+
+
+def test_limits_must_be_positive() -> None:
+    with pytest.raises(msgspec.ValidationError, match="max_tokens must be a whole number from 1 on, not 0"):
+        msgspec.convert({"max_tokens": 0}, TextLimits)
+
+
+def test_unknown_component_is_refused_when_the_path_is_made(registry: Registry) -> None:
+    with pytest.raises(UnknownComponentError, match="did you mean"):
+        TextPath.create(TextConfig(tokenizer="sortgate.wordss.v1"), registry)
+
+
+def test_default_path(default: TextPath) -> None:
+    assert default.tokenize(["The PRINTER’s ﬁne!"]) == [["the", "printer's", "fine", "!"]]
+    assert default.vocabulary is not None
+    (encoded,) = default.encode(["the unheard-of printer"])
+    assert isinstance(encoded, Encoded)
+    assert encoded.ids[1:4] == [1, 1, 1]
+    assert encoded.truncated == 0
+
+
+def test_records_and_states_bring_the_path_back(rich: TextPath, registry: Registry) -> None:
+    records = msgspec.json.decode(msgspec.json.encode(rich.records(registry)), type=TextRecords)
+    states = rich.states()
+    assert list(states) == [records.tokenizer.state] == ["state/tokenizer-0.bin"]
+    assert [record.name.split(".")[1] for record in records] == ["nfkc", "mask_urls", "bpe", "stop_words", "top_k"]
+    assert rich.vocabulary is not None
+    vocabulary = Vocabulary.from_bytes(rich.vocabulary.to_bytes())
+    restored = TextPath.restore(records, states, vocabulary, rich.limits, registry)
+    assert restored.records(registry) == records
+    assert restored.states() == states
+
+    @given(st.lists(st.text(), max_size=4))
+    def same(texts: list[str]) -> None:
+        assert list(map(plain, restored.encode(texts))) == list(map(plain, rich.encode(texts)))
+
+    same()
+
+
+def test_a_missing_state_file_is_refused(rich: TextPath, registry: Registry) -> None:
+    with pytest.raises(PluginError, match=r"'sortgate\.bpe\.v1' needs its learned state"):
+        TextPath.restore(rich.records(registry), {}, Vocabulary([]), rich.limits, registry)
+
+
+@given(texts=st.lists(st.one_of(st.text(), st.text(alphabet=st.characters())), max_size=6))
+def test_batch_is_one_call_a_text_and_nothing_raises(default: TextPath, rich: TextPath, texts: list[str]) -> None:
+    for path in (default, rich):
+        together = path.encode(texts)
+        assert list(map(plain, together)) == [plain(path.encode([text])[0]) for text in texts]
+        for encoded in together:
+            assert isinstance(encoded, TextError) or (encoded.ids and min(encoded.ids) >= 1)
+
+
+def plain(outcome: Encoded | TextError) -> object:
+    return (type(outcome), str(outcome)) if isinstance(outcome, TextError) else outcome
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\u200b"])
+def test_empty_texts(default: TextPath, text: str) -> None:
+    (outcome,) = default.encode([text])
+    assert isinstance(outcome, EmptyTextError)
+    assert outcome.code == "empty_text"
+
+
+def test_texts_that_are_none(default: TextPath) -> None:
+    bad: list[Any] = [None, b"bytes", 3, "\ud800", "good"]
+    outcomes = default.encode(bad)
+    assert [type(outcome) for outcome in outcomes] == [TextError] * 4 + [Encoded]
+    assert "NoneType" in str(outcomes[0])
+    assert "surrogates" in str(outcomes[3])
+
+
+def test_limits(registry: Registry) -> None:
+    path = TextPath.create(TextConfig(), registry, TextLimits(max_text_bytes=12, max_characters=10, max_tokens=2))
+    path.fit(["a b"], min_count=1)
+    exact, bytes_over, characters_over, cut = path.encode(["é" * 6, "é" * 7, "ﷺ", "a b a b"])
+    assert isinstance(exact, Encoded)
+    assert isinstance(bytes_over, TextTooLongError)
+    assert "14 bytes, 12 are allowed (max_text_bytes)" in str(bytes_over)
+    assert "18 characters after sortgate.nfkc.v1, 10 are allowed (max_characters)" in str(characters_over)
+    assert cut == Encoded(path.vocabulary.encode(["a", "b"]), truncated=2)  # type: ignore[union-attr]
+    assert path.tokenize(["a b a b"]) == [["a", "b", "a", "b"]]
+
+
+@pytest.mark.parametrize("position", ["normalizer", "tokenizer", "filters"])
+def test_a_failing_component_fails_one_text_and_keeps_it_secret(position: str) -> None:
+    inner: Any = {"normalizer": Lowercase(), "tokenizer": Words(), "filters": list}[position]
+    path = custom(**{"tokenizer": str.split, position: fail_on(SECRET, inner)})
+    good, bad, again = path.encode(["good", f"not {SECRET}" if position != "filters" else SECRET, "bad"])
+    assert (good, again) == (Encoded([2]), Encoded([3]))
+    assert isinstance(bad, ComponentError)
+    assert bad.component.startswith("zz.")
+    assert "RuntimeError" in str(bad)
+    assert SECRET not in "".join(traceback.format_exception(bad))
+
+
+def test_wrong_types_are_errors_of_the_component() -> None:
+    for path, noun in (
+        (custom(normalizer=lambda text: text.encode()), "returned bytes, not a string"),
+        (custom(tokenizer=lambda text: text), "returned str, not a list of strings"),
+        (custom(tokenizer=lambda text: [text, 1]), "not a list of strings"),
+        (custom(filters=lambda tokens: tuple(tokens)), "returned tuple"),
+    ):
+        (outcome,) = path.encode(["good"])
+        assert isinstance(outcome, ComponentError)
+        assert noun in str(outcome)
+
+
+class Batched:
+    """Splits; its batch form fails in a chosen way as soon as one text is ``bad``."""
+
+    def __init__(self, failure: Callable[[list[list[str]]], list[list[str]]]) -> None:
+        self.failure = failure
+
+    def __call__(self, text: str) -> list[str]:
+        if text == "bad":
+            raise ValueError(text)
+        return text.split()
+
+    def batch(self, texts: Sequence[str]) -> list[list[str]]:
+        return self.failure([text.split() for text in texts]) if "bad" in texts else [[SECRET] for _ in texts]
+
+
+@pytest.mark.parametrize("failure", [lambda lists: lists[0][9], lambda lists: lists[1:], lambda lists: [*lists, [1]]])
+def test_a_batch_that_fails_is_tried_text_by_text(failure: Any) -> None:
+    path = custom(tokenizer=Batched(failure))
+    outcomes = path.encode(["good", "bad", "", "good good"])
+    assert [outcomes[0], outcomes[3]] == [Encoded([2]), Encoded([2, 2])]
+    assert isinstance(outcomes[1], ComponentError)
+    assert isinstance(outcomes[2], EmptyTextError)
+    assert path.tokenize(["x", "y"]) == [[SECRET], [SECRET]], "a batch form that works is used"
+
+
+def test_fit_leaves_out_texts_that_fail_and_hides_them() -> None:
+    class Learns(Words):
+        def fit(self, texts: list[str]) -> None:
+            self.seen = texts
+            if SECRET in texts:
+                raise ValueError(SECRET)
+
+        def state(self) -> bytes:
+            return b""
+
+        def restore(self, state: bytes) -> None: ...
+
+    tokenizer = Learns()
+    path = custom(tokenizer=tokenizer)
+    path.fit(["GOOD", "", "good"])
+    assert tokenizer.seen == ["good", "good"]
+    assert list(path.vocabulary or ()) == ["good"]
+    with pytest.raises(PluginError, match=r"zz\.tokenizer\.v1 cannot learn from the texts: ValueError") as caught:
+        path.fit([SECRET])
+    assert caught.value.__suppress_context__
+
+
+def test_a_path_without_vocabulary_or_specs_says_so(registry: Registry) -> None:
+    with pytest.raises(ValueError, match="no vocabulary"):
+        TextPath.create(TextConfig(), registry).encode(["a"])
+    with pytest.raises(ValueError, match="cannot be recorded"):
+        custom().records(registry)
+
+
+def test_postprocess(rich: TextPath) -> None:
+    prediction = Prediction("a", 0.6, (LabelScore("a", 0.6), LabelScore("b", 0.4)))
+    (shortened,) = rich.postprocess([prediction])
+    assert shortened.labels == prediction.labels[:1]
+    assert custom().postprocess([prediction]) == [prediction]
+
+
+def test_a_failing_postprocessor_fails_its_text_only() -> None:
+    def post(prediction: Prediction) -> Prediction:
+        if prediction.label == "bad":
+            raise KeyError(SECRET)
+        return None if prediction.label is None else prediction  # type: ignore[return-value]
+
+    good = Prediction("good", 0.9)
+    empty = Prediction(None, error=PredictionError("empty_text", "nothing is left"))
+    outcomes = custom(postprocessor=post).postprocess(
+        [good, Prediction("bad", 0.8, truncated=2), Prediction(None), empty]
+    )
+    assert (outcomes[0], outcomes[3]) == (good, empty)
+    error = outcomes[1].error
+    assert error is not None
+    assert (outcomes[1].label, outcomes[1].score, outcomes[1].truncated) == (None, 0.0, 2)
+    assert (error.code, error.component) == ("component_failed", "zz.post.v1")
+    assert SECRET not in error.message
+    assert outcomes[2].error is not None
+    assert "returned NoneType" in outcomes[2].error.message
