@@ -33,13 +33,13 @@ def redis_server() -> Iterator[EmbeddedRedis]:
 
 
 @pytest.fixture
-def redis_url(redis_server: EmbeddedRedis) -> Iterator[str]:
+def redis_url(redis_server: EmbeddedRedis) -> str:
     """URL of an empty Redis."""
     with redis_py.Redis.from_url(redis_server.url) as client:
         client.flushall()
         client.config_set("maxmemory", 0)
         client.config_set("maxmemory-policy", "noeviction")
-    yield redis_server.url
+    return redis_server.url
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def data_dir() -> Path:
 class Worker:
     """A real ``sortgate worker`` in a process group of its own, with its log in a file."""
 
-    def __init__(self, redis_url: str, models: Path, queues: str, log: Path, concurrency: int, env: dict[str, str]):
+    def __init__(
+        self, redis_url: str, models: Path, queues: str, log: Path, concurrency: int, env: dict[str, str]
+    ) -> None:
         self.log = log
         self._file = log.open("ab")
         self.process = subprocess.Popen(
@@ -162,14 +164,29 @@ def write_toy_bundle(
     spoil_golden: bool = False,
 ) -> Path:
     """Return the folder of a new version under ``parent``."""
-    words = [f"word{i}" for i in range(50)] + "hello world please help text number says again i the".split()
+    words = [f"word{i}" for i in range(50)] + [
+        "hello",
+        "world",
+        "please",
+        "help",
+        "text",
+        "number",
+        "says",
+        "again",
+        "i",
+        "the",
+    ]
     registry = create_registry(plugins_dir=plugins_dir)
     path = TextPath.create(TextConfig(normalizers=list(normalizers)), registry, TextLimits())
     path.fit([" ".join(words)] * 2)
     assert path.vocabulary is not None
     model = random_model(len(path.vocabulary), len(labels), cell=cell, seed=seed)
     manifest = Manifest(
-        name=parent.name, labels=list(labels), text=path.records(registry), model=ModelInfo(cell=cell), limits=path.limits
+        name=parent.name,
+        labels=list(labels),
+        text=path.records(registry),
+        model=ModelInfo(cell=cell),
+        limits=path.limits,
     )
     golden = make_golden(Classifier(path, Session(model), manifest), ["hello world", "please help me with word7", ""])
     if spoil_golden:

@@ -46,7 +46,9 @@ def read_texts(path: Path) -> list[str]:
 def process(command: list[str], env: dict[str, str], ready: Callable[[], bool]) -> Iterator[psutil.Process]:
     """Run a worker; it is ready when it has answered its first text."""
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, env={**os.environ, **env}, cwd=HERE, stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen(
+            command, env={**os.environ, **env}, cwd=HERE, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             deadline = time.monotonic() + 60
             while not ready():
@@ -162,7 +164,9 @@ def main() -> None:
     if options.json:
         print(json.dumps({"texts_per_s": rates, "median": medians, "ratio": ratio, "constant_model": options.constant}))
         return
-    print(f"model: {'constant logits' if options.constant else bundle}, {PROCESSES} processes, medians of {options.runs}")
+    print(
+        f"model: {'constant logits' if options.constant else bundle}, {PROCESSES} processes, medians of {options.runs}"
+    )
     print(f"  Sortgate streams                 {medians['streams']:>9,.0f} texts/s")
     print(f"  Celery, one text a task          {medians['celery']:>9,.0f} texts/s")
     print(f"  ratio                            {ratio:>9.1f}")

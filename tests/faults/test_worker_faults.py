@@ -116,7 +116,7 @@ def test_flushed_redis_heals(start_worker: StartWorker, redis_url: str, redis: r
     assert len(worker.output().splitlines()) < 60, "no storm of log lines"
 
 
-POISON_PLUGIN = '''
+POISON_PLUGIN = """
 import ctypes, os, signal, time
 from sortgate import hookimpl
 
@@ -130,7 +130,7 @@ def poison(text):
 @hookimpl
 def sortgate_register_normalizers(register):
     register("test.poison.v1", lambda: poison)
-'''
+"""
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_poison_text_is_isolated(
     plugins.mkdir()
     (plugins / "poison.py").write_text(POISON_PLUGIN)
     make_bundle(tmp_path / "models" / "toy", normalizers=["test.poison.v1"], plugins_dir=plugins)
-    env = {"SORTGATE_PLUGINS_DIR": str(plugins), "SORTGATE_BATCH_TIMEOUT_S": "1"}
+    env = {"SORTGATE_PLUGINS_DIR": str(plugins), "SORTGATE_BATCH_TIMEOUT_S": "1" if poison == "hangs" else "20"}
     worker = start_worker(models=tmp_path / "models", **env, **FAST)
     batch = texts(200)
     batch[77] = f"this text {poison} the worker secretly"

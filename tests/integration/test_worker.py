@@ -30,9 +30,7 @@ def wait_for(condition: Callable[[], bool], timeout: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def test_stream_gives_the_labels_of_the_classifier(
-    start_worker: StartWorker, redis_url: str, toy_bundle: Path
-) -> None:
+def test_stream_gives_the_labels_of_the_classifier(start_worker: StartWorker, redis_url: str, toy_bundle: Path) -> None:
     start_worker(concurrency=2)
     expected = Classifier.load(toy_bundle)(TEXTS)
     with Client(redis_url, queue="toy") as client:
@@ -59,7 +57,9 @@ def test_raw_redis_commands_are_enough(start_worker: StartWorker, redis: redis_p
     start_worker()
     reply = "sortgate:{toy}:reply:raw-1"
     redis.execute_command("XGROUP", "CREATE", reply, "me", "$", "MKSTREAM")
-    redis.execute_command("XADD", "sortgate:{toy}:requests", "*", "v", "1", "text", "hello world", "id", "1", "reply", reply)
+    redis.execute_command(
+        "XADD", "sortgate:{toy}:requests", "*", "v", "1", "text", "hello world", "id", "1", "reply", reply
+    )
     redis.execute_command("XADD", "sortgate:{toy}:requests:high", "*", "v", "1", "text", "hello", "meta", "mine")
     redis.execute_command("XADD", "sortgate:{toy}:requests", "*", "text", "no version")
     [[_, [(_, fields)]]] = redis.xread({reply: "0"}, block=10_000)
@@ -73,7 +73,7 @@ def test_raw_redis_commands_are_enough(start_worker: StartWorker, redis: redis_p
     }
 
 
-def test_two_queues_with_two_bundles(start_worker: StartWorker, redis_url: str, toy_models: Path) -> None:
+def test_two_queues_with_two_bundles(start_worker: StartWorker, redis_url: str) -> None:
     start_worker("toy,other=second")
     with Client(redis_url, queue="toy") as one, Client(redis_url, queue="other") as two:
         first, second = one.classify("hello world", timeout=20), two.classify("hello world", timeout=20)
@@ -154,7 +154,12 @@ def test_refuses_a_redis_that_may_evict(start_worker: StartWorker, redis: redis_
 
 
 def test_refuses_other_pools(redis_url: str, toy_models: Path) -> None:
-    env = {**os.environ, "SORTGATE_REDIS_URL": redis_url, "SORTGATE_MODELS_DIR": str(toy_models), "SORTGATE_QUEUES": "toy"}
+    env = {
+        **os.environ,
+        "SORTGATE_REDIS_URL": redis_url,
+        "SORTGATE_MODELS_DIR": str(toy_models),
+        "SORTGATE_QUEUES": "toy",
+    }
     command = [sys.executable, "-m", "celery", "-A", "sortgate.celery", "worker", "--pool", "threads"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 78
@@ -163,7 +168,12 @@ def test_refuses_other_pools(redis_url: str, toy_models: Path) -> None:
 
 
 def test_plain_celery_command_serves_too(redis_url: str, toy_models: Path, tmp_path: Path) -> None:
-    env = {**os.environ, "SORTGATE_REDIS_URL": redis_url, "SORTGATE_MODELS_DIR": str(toy_models), "SORTGATE_QUEUES": "toy"}
+    env = {
+        **os.environ,
+        "SORTGATE_REDIS_URL": redis_url,
+        "SORTGATE_MODELS_DIR": str(toy_models),
+        "SORTGATE_QUEUES": "toy",
+    }
     command = [sys.executable, "-m", "celery", "-A", "sortgate.celery", "worker", "-c", "1"]
     log = tmp_path / "celery.log"
     with log.open("wb") as file:
@@ -203,7 +213,11 @@ def test_celery_tasks_by_name_without_sortgate_installed(
     script = tmp_path / "caller.py"
     script.write_text(CELERY_CALLER)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), redis_url], capture_output=True, text=True, timeout=90, check=False
+        [sys.executable, "-W", "ignore", str(script), redis_url],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     one, many, collected, refused = json.loads(done.stdout)

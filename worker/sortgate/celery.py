@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from sortgate import keys
 from sortgate.settings import Settings
@@ -15,6 +15,7 @@ from sortgate.worker import steps, tasks
 def create_app(settings: Settings) -> Celery:
     """Return the application for ``settings``; connects to nothing."""
     names = [keys.celery_queue(item.partition("=")[0]) for item in settings.queues]
+    queues = [Queue(name) for name in names]  # type: ignore[no-untyped-call]  # kombu is untyped
     transport: dict[str, Any] = {
         "socket_timeout": settings.socket_timeout_s,
         "socket_connect_timeout": settings.socket_timeout_s,
@@ -41,7 +42,7 @@ def create_app(settings: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_time_limit=settings.batch_timeout_s,
-        task_queues=[Queue(name) for name in names] or None,
+        task_queues=queues or None,
         task_default_queue=names[0] if names else keys.celery_queue("default"),
         worker_prefetch_multiplier=1,
         worker_pool="prefork",

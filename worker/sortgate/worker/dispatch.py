@@ -42,9 +42,17 @@ class Dispatcher:
     def open(self) -> None:
         """Start handing out; the pool must be registered with the event loop."""
         self._open = True
-        for consumer in self.consumers.values():
-            consumer.tick()
         self.fill()
+
+    def tick(self) -> None:
+        """Let every queue do what is due.
+
+        Not once :meth:`close` was called: Celery then fires timers in a thread of their own, while answers that the
+        pool still gives are committed in the main thread.
+        """
+        if self._open:
+            for consumer in self.consumers.values():
+                consumer.tick()
 
     def probe(self) -> None:
         """Ask a process whether its bundles loaded, so that a broken one is known before any text."""
@@ -98,6 +106,11 @@ class Dispatcher:
         if batch.job is None:  # the pool is closing
             self._running.discard(batch)
             consumer.put_back(batch)
+        else:
+            # When the broker's link breaks, Celery discards jobs that no process has accepted, on the assumption that
+            # the broker delivers them again. Ours come from the stream: those already written to a process stay, or
+            # that process would wait half a minute at shutdown for its result to be taken.
+            batch.job.discard = _keep
 
     def _failed(self, consumer: QueueConsumer, batch: Batch, info: Any) -> None:
         if isinstance(info.exception, SortgateError):
@@ -112,18 +125,23 @@ class Dispatcher:
         logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, code, len(batch.entries))
         consumer.failed(batch, code, message)
 
-    def reclaim_unaccepted(self) -> None:
-        """Take back batches that no process has started on; Celery discards them when the broker's link breaks."""
+    def take_back(self) -> None:
+        """Take back batches that were never written to a process; Celery forgets them when the broker's link breaks."""
+        outbound = self._pool._pool.outbound_buffer
         for batch in [batch for batch in self._running if not batch.accepted]:
-            if batch.job is not None:
-                batch.job.discard()
+            process = batch.job._write_to
+            if process is not None and process._is_alive():
+                continue
+            if batch.job in outbound:
+                outbound.remove(batch.job)
+            type(batch.job).discard(batch.job)
             self._running.discard(batch)
             self.consumers[batch.queue].put_back(batch)
 
     def close(self) -> None:
         """Hand out no more, and hand back to Redis what no process has started on."""
         self._open = False
-        self.reclaim_unaccepted()
+        self.take_back()
         for consumer in self.consumers.values():
             consumer.stop_reading()
 
@@ -131,3 +149,7 @@ class Dispatcher:
         """Leave every queue; called after the pool's last answer."""
         for consumer in self.consumers.values():
             consumer.finish()
+
+
+def _keep() -> None:
+    """Stands in for a job's ``discard``."""

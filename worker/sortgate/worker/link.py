@@ -1,4 +1,4 @@
-"""One connection to Redis inside the worker's event loop: commands leave at once, replies come to callbacks in order."""
+"""One connection to Redis in the worker's event loop: commands leave at once, replies come to callbacks in order."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import hiredis
 import redis
 
-from sortgate.streams.connection import connection_options
 from sortgate.errors import BrokerError
 from sortgate.settings import Settings
+from sortgate.streams.connection import connection_options
 
 Reply = Any
 OnReply = Callable[[Reply], None]
@@ -51,7 +51,8 @@ class Link:
 
     @property
     def _socket(self) -> Any:
-        assert self._connection is not None, "link is closed"
+        if self._connection is None:
+            raise LinkLost("not connected")
         return self._connection._sock
 
     def connect(self) -> None:
@@ -65,11 +66,11 @@ class Link:
         pool = redis.ConnectionPool.from_url(self._settings.redis_url, **options, client_name=self._name)
         connection: redis.Connection = pool.connection_class(**pool.connection_kwargs)
         try:
-            connection.connect()
+            connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         except (redis.RedisError, OSError) as error:
             raise BrokerError(f"Redis does not answer: {error}") from None
-        connection._sock.settimeout(timeout)
         self._connection = connection
+        self._socket.settimeout(timeout)
         self._reader = hiredis.Reader()
         self._waiting.clear()
 
@@ -82,11 +83,11 @@ class Link:
         Raises:
             LinkLost: the connection is gone.
         """
-        if self._connection is None:
-            raise LinkLost("not connected")
         deadline = time.monotonic() + self._settings.socket_timeout_s + patience_s
         try:
-            self._socket.sendall(hiredis.pack_command(command))
+            self._socket.sendall(
+                hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub names no union
+            )
         except OSError as error:
             raise LinkLost(str(error)) from None
         self._waiting.append((deadline, on_reply))
@@ -149,4 +150,4 @@ class Link:
         connection, self._connection = self._connection, None
         self._waiting.clear()
         if connection is not None:
-            connection.disconnect()
+            connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

@@ -24,7 +24,8 @@ def served_bundles(queues: Sequence[str], models_dir: Path) -> dict[str, Path]:
     """
     if not queues:
         raise ConfigurationError(
-            "no queue to serve: give --queues a,b=name or SORTGATE_QUEUES (queue a serves models/a, queue b models/name)"
+            "no queue to serve: give --queues a,b=name or SORTGATE_QUEUES "
+            "(queue a is served by models/a, queue b by models/name)"
         )
     served: dict[str, Path] = {}
     for item in queues:

@@ -28,7 +28,7 @@ logger = get_logger(__name__)
 TICK_S = 0.25
 
 
-class StreamService(bootsteps.StartStopStep):
+class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped
     """Owns the queues, the batches in flight and their commits."""
 
     requires = ("celery.worker.components:Hub", "celery.worker.components:Pool")
@@ -70,7 +70,7 @@ class StreamService(bootsteps.StartStopStep):
             dispatcher.finish()
 
 
-class StreamReader(bootsteps.StartStopStep):
+class StreamReader(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped
     """Registers the service's links with the event loop, each time that Celery's consumer starts."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -84,7 +84,8 @@ class StreamReader(bootsteps.StartStopStep):
         dispatcher = consumer.controller.sortgate.dispatcher
         for queue in dispatcher.consumers.values():
             queue.attach(hub)
-            hub.call_repeatedly(TICK_S, queue.tick)
+        # Celery cancels this timer with the connection, so each start of the consumer needs a new one
+        hub.call_repeatedly(TICK_S, dispatcher.tick)
         if not self._probed:
             self._probed = True
             dispatcher.probe()
@@ -94,12 +95,12 @@ class StreamReader(bootsteps.StartStopStep):
         """Nothing to do before the event loop is there."""
 
     def stop(self, consumer: Any) -> None:
-        """Leave the event loop; batches that Celery discarded on the way are taken back."""
+        """Leave the event loop; batches that Celery forgot on the way are taken back."""
         dispatcher = consumer.controller.sortgate.dispatcher
         if dispatcher is not None:
             for queue in dispatcher.consumers.values():
                 queue.detach()
-            dispatcher.reclaim_unaccepted()
+            dispatcher.take_back()
 
 
 def _preflight(sender: Any, **_: Any) -> None:
@@ -107,7 +108,8 @@ def _preflight(sender: Any, **_: Any) -> None:
     try:
         if sender.pool_cls not in ("prefork", "celery.concurrency.prefork:TaskPool", TaskPool):
             raise ConfigurationError(
-                f"pool {sender.pool_cls!r} cannot be used: texts that hang or crash need processes; start with --pool prefork"
+                f"pool {sender.pool_cls!r} cannot be used: texts that hang or crash need processes; "
+                "start with --pool prefork"
             )
         settings: Settings = sender.app.conf.sortgate_settings
         preflight(settings)

@@ -244,7 +244,8 @@ class QueueConsumer:
             else:
                 self._add(entry)
         if exhausted:
-            self._bury(exhausted, "deliveries_exhausted", f"delivered {self._settings.max_deliveries} times, never answered")
+            limit = self._settings.max_deliveries
+            self._bury(exhausted, "deliveries_exhausted", f"delivered {limit} times and never answered")
 
     # -- leases -----------------------------------------------------------------------------------------------------
 

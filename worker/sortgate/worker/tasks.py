@@ -37,8 +37,7 @@ def classify(self: Task, texts: str | list[str], model: str | None = None) -> di
     queue = (self.request.delivery_info or {}).get("routing_key") or ""
     try:
         classifier = classifier_for(queue.removeprefix(keys.celery_queue("")))
-        single = isinstance(texts, str)
-        batch = [texts] if single else texts
+        batch: list[str] = [texts] if isinstance(texts, str) else texts
         if not isinstance(batch, list) or not all(isinstance(text, str) for text in batch):
             raise MessageError("bad_field", "texts must be a string or a list of strings")
         if len(batch) > MAX_TEXTS:
@@ -48,10 +47,8 @@ def classify(self: Task, texts: str | list[str], model: str | None = None) -> di
     except (ConfigurationError, MessageError) as error:
         # a builtin: a result backend hands exceptions to callers that do not have Sortgate
         raise ValueError(str(error)) from None
-    answers = [
-        _as_dict(prediction, classifier.model_name, classifier.fingerprint) for prediction in classifier(batch)
-    ]
-    return answers[0] if single else answers
+    answers = [_as_dict(prediction, classifier.model_name, classifier.fingerprint) for prediction in classifier(batch)]
+    return answers[0] if isinstance(texts, str) else answers
 
 
 def _as_dict(prediction: Prediction, model: str, fingerprint: str) -> dict[str, Any]:
