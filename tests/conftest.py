@@ -68,7 +68,7 @@ class Worker:
         self._file = log.open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sortgate", "worker", "--models", str(models), "--queues", queues,
-             "--concurrency", str(concurrency)],
+             "--concurrency", str(concurrency), "--loglevel", "debug"],
             stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True,
             env={**os.environ, "SORTGATE_REDIS_URL": redis_url, "PYTHONFAULTHANDLER": "1", **env},
         )  # fmt: skip

@@ -113,7 +113,8 @@ def test_flushed_redis_heals(start_worker: StartWorker, redis_url: str, redis: r
         time.sleep(0.3)
         with Client(redis_url, queue="toy") as client:
             assert client.classify("hello", timeout=10).status == "ok"
-    assert len(worker.output().splitlines()) < 60, "no storm of log lines"
+    warnings = [line for line in worker.output().splitlines() if "WARNING" in line or "ERROR" in line]
+    assert len(warnings) < 20, "no storm of log lines"
 
 
 POISON_PLUGIN = """
@@ -163,5 +164,6 @@ def test_a_poison_text_is_isolated(
     assert (results[ids[77]].status, results[ids[77]].code) == (status, code)
     [(_, copy)] = redis.xrange(keys.dead("toy"))
     assert copy["text"] == batch[77]
-    assert "secretly" not in worker.output(), "message text never appears in logs"
+    assert "says hello" not in worker.output(), "message text never appears in logs, not even at level debug"
+    assert "secretly" not in worker.output()
     assert "secretly" not in (results[ids[77]].message or "")

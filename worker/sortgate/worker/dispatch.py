@@ -50,9 +50,13 @@ class Dispatcher:
         Not once :meth:`close` was called: Celery then fires timers in a thread of their own, while answers that the
         pool still gives are committed in the main thread.
         """
-        if self._open:
-            for consumer in self.consumers.values():
-                consumer.tick()
+        if not self._open:
+            return
+        # Celery notices the end of a replaced process at once or, when its descriptors were reused, 5 seconds later.
+        if any(process.exitcode is not None for process in self._pool._pool._pool):
+            self._pool.maintain_pool()
+        for consumer in self.consumers.values():
+            consumer.tick()
 
     def probe(self) -> None:
         """Ask a process whether its bundles loaded, so that a broken one is known before any text."""
@@ -98,7 +102,8 @@ class Dispatcher:
             self._failed(consumer, batch, info)
             self.fill()
 
-        batch.job = self._pool.apply_async(
+        # on_apply, not apply_async: that one writes the arguments, and so the texts, to the log at level debug
+        batch.job = self._pool.on_apply(
             run_batch, (pack_batch(batch.queue, round(consumer.now_ms()), batch.entries),),
             callback=on_done, error_callback=on_error, accept_callback=on_accept,
             timeout=self._settings.batch_timeout_s,
