@@ -143,7 +143,11 @@ class EmbeddedRedis:
     @property
     def running(self) -> bool:
         """Whether the server's process is alive."""
-        return hasattr(self, "process") and self.process.poll() is None
+        if not hasattr(self, "process"):
+            return False
+        if os.getpid() != self._owner:  # a forked child cannot wait for its parent's child
+            return _alive(self.process.pid)
+        return self.process.poll() is None
 
     def kill(self) -> None:
         """Stop the server at once, as a crash would; its data folder stays for the next :meth:`start`."""
@@ -243,6 +247,14 @@ def _close_guards_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_close_guards_in_child)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _free_port() -> int:

@@ -182,18 +182,9 @@ class BrokerError(ClientError):
 
 
 class QueueFullError(ClientError):
-    """The queue is at its bound, or Redis is out of memory.
-
-    Attributes:
-        submitted: ids of the texts that were enqueued before it was full.
-    """
+    """The queue is at its bound, or Redis is out of memory; of the chunk it refused, nothing was enqueued."""
 
     retriable = True
-    submitted: list[str]
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.submitted = []
 
 
 class ResultTimeoutError(ClientError):

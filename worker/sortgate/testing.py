@@ -1,1 +1,138 @@
-"""A pytest plugin for users: a private Redis server."""
+"""For the tests of services that use Sortgate: a private Redis, and a worker that needs no model.
+
+Installed with Sortgate as a pytest plugin, so the fixture ``sortgate_redis`` is simply there::
+
+    def test_routing(sortgate_redis):
+        with FakeWorker(sortgate_redis, "tickets", lambda text: "billing"):
+            assert route("My invoice is wrong", redis_url=sortgate_redis) == "billing desk"
+
+Nothing of Sortgate is imported before a fixture or the fake is used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def _sortgate_redis_server() -> Iterator[Any]:
+    from sortgate.embedded import EmbeddedRedis
+
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def sortgate_redis(_sortgate_redis_server: Any) -> str:
+    """URL of a private Redis server, empty at the start of each test and gone at the end of the run."""
+    import redis
+
+    url: str = _sortgate_redis_server.url
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
+
+
+class FakeWorker:
+    """Answers a queue as a worker does, labels given by a function; a thread of this process.
+
+    It reads and commits with the worker's own scripts, so de-duplication, reply streams and dead letters are real.
+
+    Args:
+        url: Redis.
+        queue: name of the queue.
+        label: text to label; what it raises is answered as ``error`` with code ``component_failed``.
+        batch: most texts taken at a time.
+    """
+
+    model = "fake/1"
+    fingerprint = "0" * 32
+
+    def __init__(self, url: str, queue: str, label: Callable[[str], str | None], *, batch: int = 100) -> None:
+        self._url = url
+        self._queue = queue
+        self._label = label
+        self._batch = batch
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sortgate-fake-worker", daemon=True)
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._failure is not None and kind is None:
+            raise self._failure
+
+    def _run(self) -> None:
+        import redis
+
+        with redis.Redis.from_url(self._url, protocol=2, socket_timeout=5.0) as client:
+            client.response_callbacks.clear()
+            try:
+                while not self._stop.is_set():
+                    if not self._turn(client):
+                        self._stop.wait(0.002)
+            except BaseException as error:  # handed to the test by __exit__
+                self._failure = error
+
+    def _turn(self, client: Any) -> bool:
+        from sortgate import keys
+        from sortgate.settings import Settings
+        from sortgate.streams.scripts import run_script
+        from sortgate.types import PRIORITIES
+
+        queue, settings = self._queue, Settings()
+        streams = [keys.requests(queue, priority) for priority in PRIORITIES]
+        now_ms, _, found = run_script(
+            client, "read", [*streams, keys.results(queue)], keys.GROUP, "fake", self._batch, settings.results_limit
+        )
+        entries = [(number, entry, fields) for number, rows in found for entry, fields in rows]
+        if not entries:
+            return False
+        answers = self._answer(entries, now_ms)
+        everything = [*streams, keys.results(queue), keys.dead(queue), keys.seen(queue), keys.counters(queue)]
+        window_ms = round(settings.dedupe_window_s * 1000)
+        run_script(
+            client, "commit", everything, keys.GROUP, window_ms, settings.dedupe_limit, settings.reply_limit,
+            3_600_000, 100_000, 604_800_000, answers,
+        )  # fmt: skip
+        return True
+
+    def _answer(self, entries: list[tuple[int, bytes, list[bytes]]], now_ms: int) -> bytes:
+        import msgspec
+
+        from sortgate.messages import parse_request, result_fields
+        from sortgate.types import LabelScore, Prediction
+
+        answers = []
+        for number, entry, fields in entries:
+            request = parse_request(entry.decode(), fields, self._queue)
+            code, message = request.problem or (None, None)
+            status: Any = "ok" if code is None else "rejected"
+            prediction = None
+            if code is None and request.deadline_ms is not None and request.deadline_ms < now_ms:
+                status, code, message = "expired", "deadline", "the deadline passed"
+            elif code is None:
+                try:
+                    label = self._label(request.text)
+                    labels = () if label is None else (LabelScore(label, 1.0),)
+                    prediction = Prediction(label, 1.0 if labels else 0.0, labels)
+                except Exception as error:
+                    status, code, message = "error", "component_failed", type(error).__name__
+            result = result_fields(
+                request, status, prediction=prediction, code=code, message=message,
+                model=self.model, fingerprint=self.fingerprint,
+            )  # fmt: skip
+            answers.append((number, entry.decode(), request.dedupe_id, request.reply, status, result))
+        return msgspec.msgpack.encode(answers)

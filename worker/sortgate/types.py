@@ -68,6 +68,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
         undelivered_to: the reply stream that could not take the result, when it ended elsewhere.
         requeue_of: dead-letter entry this text was requeued from.
         extra: fields this version does not know, kept as strings.
+        index: position of the text in the input of ``Client.stream`` and ``classify``; None elsewhere.
     """
 
     id: str
@@ -85,3 +86,4 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     undelivered_to: str | None = None
     requeue_of: str | None = None
     extra: dict[str, Any] = {}
+    index: int | None = None

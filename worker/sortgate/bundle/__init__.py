@@ -1,20 +1,34 @@
-"""The bundle: one folder that holds a model and everything needed to serve it exactly as it was trained."""
+"""The bundle: one folder that holds a trained classifier and everything needed to serve it.
+
+Needs neither numpy nor ONNX Runtime, so a bundle can be inspected and written anywhere.
+"""
 
 from __future__ import annotations
 
-from sortgate.bundle.manifest import FORMAT_VERSION, Manifest, ModelInfo
-from sortgate.bundle.onnx_check import check_onnx
+from sortgate.bundle.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    Manifest,
+    ModelInfo,
+    decode_manifest,
+    encode_manifest,
+)
+from sortgate.bundle.onnx_check import GraphFacts, check_onnx
 from sortgate.bundle.reader import Bundle
-from sortgate.bundle.versions import newest_version, version_folders
+from sortgate.bundle.versions import list_versions, newest_version
 from sortgate.bundle.writer import write_bundle
 
 __all__ = [
     "FORMAT_VERSION",
+    "MANIFEST_FILE",
     "Bundle",
+    "GraphFacts",
     "Manifest",
     "ModelInfo",
     "check_onnx",
+    "decode_manifest",
+    "encode_manifest",
+    "list_versions",
     "newest_version",
-    "version_folders",
     "write_bundle",
 ]

@@ -1,232 +1,220 @@
 """Looks through an ONNX file before ONNX Runtime sees it, without the onnx package.
 
-Loading an untrusted model reaches native code that has had out-of-bounds reads and arbitrary file reads
-(onnx CVE-2024-27318, CVE-2025-51480; onnxruntime pull requests 28052, 29595). A bundle's model needs little, so
-everything else is refused: external data, functions, subgraphs, unknown operators, sizes that do not add up.
-Field numbers are those of onnx/onnx.proto (ONNX IR 10); the encoding is that of protobuf.dev/programming-guides/encoding.
+An untrusted model reaches native code that has had out-of-bounds reads and reads of arbitrary files (CVE-2024-27318,
+CVE-2025-51480; onnxruntime pull requests 26776, 28709, 29595). A bundle's model needs little, so everything else is
+refused: external data, functions, subgraphs, unknown operators, sizes that do not add up. How much memory a model takes
+while it runs is not judged here beyond that. Field numbers are those of onnx/onnx.proto in onnx 1.23.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from sortgate.errors import UnsafeModelError
+from sortgate.bundle.onnx_recurrent import GATES, check_recurrent
+from sortgate.bundle.onnx_tensors import Tensor, read_tensor
+from sortgate.bundle.wire import Schema, WireReader, refuse, text
 
 MAX_MODEL_BYTES = 1 << 30
 MAX_NODES = 10_000
+MAX_FILLED_ELEMENTS = 1 << 26
 
-#: What our exporter and ONNX Runtime's quantizer write, by domain.
-ALLOWED_OPERATORS: dict[str, frozenset[str]] = {
-    "": frozenset(
-        """Abs Add And Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div DynamicQuantizeLinear Equal Exp
-        Expand GRU Gather GatherElements GatherND Gemm Greater GreaterOrEqual Identity LSTM Less LessOrEqual Log MatMul
-        MatMulInteger Max Min Mod Mul Neg Not Or Pad Pow QuantizeLinear Range ReduceMax ReduceMean ReduceSum Relu
-        Reshape ReverseSequence ScatterND Shape Sigmoid Slice Softmax Sqrt Squeeze Sub Tanh Transpose Unsqueeze
-        Where""".split()
-    ),
+#: What our exporter and ONNX Runtime's quantizer write, by domain. None of them holds a subgraph or reads a file.
+_STANDARD = """
+    Abs Add And Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div DynamicQuantizeLinear Equal Exp Expand
+    GRU Gather GatherElements Gemm Greater GreaterOrEqual Identity LSTM Less LessOrEqual Log MatMul MatMulInteger Max
+    Min Mul Neg Not Or Range ReduceMax ReduceMean ReduceSum Relu Reshape ReverseSequence Shape Sigmoid Slice Softmax
+    Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
+"""
+ALLOWED_OPERATORS: Mapping[str, frozenset[str]] = {
+    "": frozenset(_STANDARD.split()),
     "com.microsoft": frozenset({"DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"}),
 }
-ALLOWED_OPERATORS["ai.onnx"] = ALLOWED_OPERATORS[""]
+_DOMAINS = {"": "", "ai.onnx": "", "com.microsoft": "com.microsoft"}
 
-#: Bytes an element of each TensorProto.DataType takes in ``raw_data``.
-_ELEMENT_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
+_MODEL: Schema = {
+    1: "int", 2: "bytes", 3: "bytes", 4: "bytes", 5: "int", 6: "bytes", 7: "bytes", 8: "*bytes", 14: "*bytes",
+    20: "!training information", 25: "!functions", 26: "!a device configuration",
+}  # fmt: skip
+_OPSET: Schema = {1: "bytes", 2: "int"}
+_GRAPH: Schema = {
+    1: "*bytes", 2: "bytes", 5: "*bytes", 10: "bytes", 11: "*bytes", 12: "*bytes", 13: "*bytes",
+    14: "!quantization annotations", 15: "!sparse tensors", 16: "*bytes",
+}  # fmt: skip
+_NODE: Schema = {
+    1: "*bytes", 2: "*bytes", 3: "bytes", 4: "bytes", 5: "*bytes", 6: "bytes", 7: "bytes",
+    8: "!an overloaded function", 9: "*bytes", 10: "!a device configuration",
+}  # fmt: skip
+_ATTRIBUTE: Schema = {
+    1: "bytes", 2: "fixed32", 3: "int", 4: "bytes", 5: "bytes", 6: "!a subgraph", 7: "fixed32s", 8: "ints",
+    9: "*bytes", 10: "!a list of tensors", 11: "!subgraphs", 13: "bytes", 14: "!a type attribute",
+    15: "!a type attribute", 20: "int", 21: "!a function's attribute", 22: "!sparse tensors", 23: "!sparse tensors",
+}  # fmt: skip
+_VALUE: Schema = {1: "bytes", 2: "bytes", 3: "bytes", 4: "*bytes"}
+_TYPE: Schema = {
+    1: "bytes", 4: "!a sequence", 5: "!a map", 6: "bytes", 7: "!an opaque type", 8: "!a sparse tensor",
+    9: "!an optional value",
+}  # fmt: skip
+_TENSOR_TYPE: Schema = {1: "int", 2: "bytes"}
+_SHAPE: Schema = {1: "*bytes"}
+_DIM: Schema = {1: "int", 2: "bytes", 3: "bytes"}
 
-Field = tuple[int, int, "int | memoryview"]
+_FLOAT, _INT32 = 1, 6
+#: Operators through which token ids may pass on their way to the embedding.
+_KEEPS_IDS = {"Cast", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "ReverseSequence"}
 
 
-def check_onnx(data: bytes) -> None:
-    """Accept a model that a bundle may hold.
+@dataclass(frozen=True)
+class GraphFacts:
+    """What the check learned on its way.
+
+    Attributes:
+        opset: version of the default operator set.
+        operators: names of the operators used.
+        embedding_rows: rows of the table that token ids look up, None when there is none.
+        labels: width of the output, None when the file does not say.
+    """
+
+    opset: int
+    operators: frozenset[str]
+    embedding_rows: int | None
+    labels: int | None
+
+
+def check_onnx(data: bytes) -> GraphFacts:
+    """Accept a model that a bundle may hold: ``ids [batch, time]`` and ``lengths [batch]`` in, ``logits`` out.
 
     Raises:
         UnsafeModelError: it holds anything else, or is not a well-formed ONNX file.
     """
     if len(data) > MAX_MODEL_BYTES:
-        _refuse(f"is larger than {MAX_MODEL_BYTES} bytes")
-    graphs = 0
-    for number, _, value in _fields(memoryview(data)):
-        if number == 7:
-            graphs += 1
-            _check_graph(_message(value))
-        elif number == 8:
-            domain = _text(_first(_message(value), 1))
-            if domain not in ALLOWED_OPERATORS and domain != "ai.onnx.ml":
-                _refuse(f"imports operators of the unknown domain {domain!r}")
-        elif number == 25:
-            _refuse("holds functions")
-        elif number == 20:
-            _refuse("holds training information")
-    if graphs != 1:
-        _refuse("is not an ONNX model: it holds no single graph")
+        refuse(f"is larger than {MAX_MODEL_BYTES} bytes")
+    reader = WireReader()
+    model = reader.read(memoryview(data), _MODEL, "the model")
+    if 7 not in model:
+        refuse("holds no graph")
+    opsets: dict[str, int] = {}
+    for message in model.get(8, ()):
+        opset = reader.read(message, _OPSET, "an operator set")
+        domain = text(opset.get(1), "an operator set")
+        if domain not in _DOMAINS or _DOMAINS[domain] in opsets:
+            refuse(f"imports operators of the unknown domain {domain!r}, or imports them twice")
+        opsets[_DOMAINS[domain]] = opset.get(2, 0)
+    if "" not in opsets:
+        refuse("does not say which operator set it uses")
+    return _Graph(reader, reader.read(model[7], _GRAPH, "the graph"), opsets[""]).facts()
 
 
-def _check_graph(graph: memoryview) -> None:
-    shapes: dict[str, list[int]] = {}
-    recurrent: list[memoryview] = []
-    nodes = 0
-    for number, _, value in _fields(graph):
-        if number == 1:
-            nodes += 1
-            if nodes > MAX_NODES:
-                _refuse(f"has more than {MAX_NODES} nodes")
-            operator = _check_node(_message(value))
-            if operator in {"LSTM", "GRU"}:
-                recurrent.append(_message(value))
-        elif number == 5:
-            name, dims = _check_tensor(_message(value))
-            shapes[name] = dims
-        elif number == 15:
-            _refuse("holds sparse tensors")
-    for node in recurrent:
-        _check_recurrent(node, shapes)
+class _Graph:
+    """One pass over the graph; nodes are in topological order, as ONNX demands."""
 
+    def __init__(self, reader: WireReader, graph: dict[int, Any], opset: int) -> None:
+        self._reader = reader
+        self._opset = opset
+        self._stored: dict[str, Tensor] = {}
+        text(graph.get(2), "the graph")
+        for message in graph.get(5, ()):
+            self._store(read_tensor(reader, message))
+        self._check_inputs(graph.get(11, ()))
+        self._labels = self._check_output(graph.get(12, ()))
+        for message in graph.get(13, ()):
+            self._value(message)
+        self._made = {"ids", "lengths", *self._stored}
+        self._ids = {"ids"}
+        self._rows: set[int] = set()
+        self._operators: set[str] = set()
+        nodes = graph.get(1, ())
+        if len(nodes) > MAX_NODES:
+            refuse(f"has more than {MAX_NODES} nodes")
+        for message in nodes:
+            self._check_node(message)
+        if "logits" not in self._made or "logits" in self._stored:
+            refuse("does not compute logits")
 
-def _check_node(node: memoryview) -> str:
-    operator = domain = ""
-    for number, _, value in _fields(node):
-        if number == 4:
-            operator = _text(value)
-        elif number == 7:
-            domain = _text(value)
-        elif number == 5:
-            for inner, _, content in _fields(_message(value)):
-                if inner in {6, 11}:
-                    _refuse("holds a subgraph")
-                elif inner in {22, 23}:
-                    _refuse("holds sparse tensors")
-                elif inner in {5, 10}:
-                    _check_tensor(_message(content))
-    if operator not in ALLOWED_OPERATORS.get(domain, ()):
-        _refuse(f"uses the operator {(domain + '.' if domain else '') + operator!r}, which no bundle needs")
-    return operator
+    def facts(self) -> GraphFacts:
+        if len(self._rows) > 1:
+            refuse("looks up token ids in tables of different lengths")
+        rows = next(iter(self._rows), None)
+        return GraphFacts(self._opset, frozenset(self._operators), rows, self._labels)
 
+    def _store(self, tensor: Tensor) -> None:
+        if not tensor.name or tensor.name in self._stored or tensor.name in {"ids", "lengths"}:
+            refuse(f"stores a tensor {tensor.name!r} twice, or under the name of an input")
+        self._stored[tensor.name] = tensor
 
-def _check_tensor(tensor: memoryview) -> tuple[str, list[int]]:
-    """Return a tensor's name and dimensions; its data must be there, and of the size they ask for."""
-    dims: list[int] = []
-    kind = raw = None
-    name = ""
-    typed = 0
-    for number, wire, value in _fields(tensor):
-        if number == 1:
-            dims += [_int(value)] if wire == 0 else _varints(_message(value))
-        elif number == 2:
-            kind = _int(value)
-        elif number == 8:
-            name = _text(value)
-        elif number == 9:
-            raw = len(_message(value))
-        elif number in {4, 5, 6, 7, 10, 11}:
-            typed += len(value) if isinstance(value, memoryview) else 1
-        elif number == 13 or (number == 14 and value != 0):
-            _refuse("refers to external data")
-        elif number == 3:
-            _refuse("holds a tensor in segments")
-    elements = 1
-    for dim in dims:
-        if not 0 <= dim <= MAX_MODEL_BYTES:
-            _refuse("holds a tensor of an absurd size")
-        elements *= dim
-        if elements > MAX_MODEL_BYTES:
-            _refuse("holds a tensor of an absurd size")
-    if kind not in _ELEMENT_BYTES:
-        _refuse("holds a tensor of a type that no bundle needs")
-    if raw is not None and raw != elements * _ELEMENT_BYTES[kind]:
-        _refuse("holds a tensor whose data does not fit its dimensions")
-    if raw is None and typed < elements:  # the shortest encoding of an element takes one byte
-        _refuse("holds a tensor whose data does not fit its dimensions")
-    return name, dims
+    def _check_inputs(self, messages: list[memoryview]) -> None:
+        found = {}
+        for message in messages:
+            name, kind, dims = self._value(message)
+            found[name] = (kind, len(dims))
+        if len(messages) != 2 or found != {"ids": (_INT32, 2), "lengths": (_INT32, 1)}:
+            refuse("must take int32 ids [batch, time] and int32 lengths [batch]")
 
+    def _check_output(self, messages: list[memoryview]) -> int | None:
+        values = [self._value(message) for message in messages]
+        if len(values) != 1 or values[0][:2] != ("logits", _FLOAT) or len(values[0][2]) != 2:
+            refuse("must give float32 logits [batch, labels]")
+        return values[0][2][1]
 
-def _check_recurrent(node: memoryview, shapes: dict[str, list[int]]) -> None:
-    inputs = [_text(value) for number, _, value in _fields(node) if number == 1]
-    operator = _text(_first(node, 4))
-    hidden: int | None = None
-    for number, _, value in _fields(node):
-        if number == 5 and _text(_first(_message(value), 1)) == "hidden_size":
-            found = _first(_message(value), 3)
-            hidden = _int(found) if found is not None else None
-    gates = {"LSTM": 4, "GRU": 3}[operator]
-    if hidden is None or not 0 < hidden <= 65_536 or len(inputs) < 3:
-        _refuse(f"has an {operator} without a proper hidden_size or weights")
-    w, r = shapes.get(inputs[1]), shapes.get(inputs[2])
-    if w is None or r is None:
-        _refuse(f"has an {operator} whose weights are not stored in it")
-    if len(w) != 3 or len(r) != 3 or w[1] != gates * hidden or r[1:] != [gates * hidden, hidden] or w[0] != r[0]:
-        _refuse(f"has an {operator} whose weights do not fit its hidden_size")
+    def _value(self, message: memoryview) -> tuple[str, int, list[int | None]]:
+        """Return the name, element type and known dimensions of a ValueInfoProto."""
+        read = self._reader.read
+        value = read(message, _VALUE, "a value")
+        kind = read(value.get(2, memoryview(b"")), _TYPE, "a type")
+        tensor = read(kind.get(1, memoryview(b"")), _TENSOR_TYPE, "a type")
+        shape = read(tensor.get(2, memoryview(b"")), _SHAPE, "a shape")
+        dims = []
+        for message in shape.get(1, ()):
+            dim = read(message, _DIM, "a dimension")
+            text(dim.get(2), "a dimension")
+            dims.append(dim.get(1))
+        return text(value.get(1), "a value"), tensor.get(1, 0), dims
 
+    def _check_node(self, message: memoryview) -> None:
+        node = self._reader.read(message, _NODE, "a node")
+        _, operator, domain = (text(node.get(number), "a node") for number in (3, 4, 7))
+        if operator not in ALLOWED_OPERATORS.get(_DOMAINS.get(domain, "?"), ()):
+            refuse(f"uses the operator {(domain + '.' if domain else '') + operator!r}, which no bundle needs")
+        self._operators.add(operator)
+        inputs = [text(name, "a node") for name in node.get(1, ())]
+        outputs = [text(name, "a node") for name in node.get(2, ())]
+        missing = [name for name in inputs if name and name not in self._made]
+        if missing:
+            refuse(f"uses {missing[0]!r} before it is made")
+        for name in filter(None, outputs):
+            if name in self._made:
+                refuse(f"makes {name!r} twice")
+            self._made.add(name)
+        attributes = self._attributes(node)
+        if operator in GATES:
+            check_recurrent(operator, inputs, attributes, self._stored)
+        elif operator in {"ConstantOfShape", "Expand"}:
+            self._check_filled(operator, inputs)
+        elif operator == "Gather" and len(inputs) == 2 and inputs[1] in self._ids and inputs[0] in self._stored:
+            if attributes.get("axis", {}).get(3, 0) != 0 or not self._stored[inputs[0]].dims:
+                refuse("looks up token ids along another axis than the first")
+            self._rows.add(self._stored[inputs[0]].dims[0])
+        elif operator in _KEEPS_IDS and inputs and inputs[0] in self._ids:
+            self._ids.update(outputs)
 
-# -- protobuf ------------------------------------------------------------------------------------------------------
+    def _attributes(self, node: dict[int, Any]) -> dict[str, dict[int, Any]]:
+        attributes: dict[str, dict[int, Any]] = {}
+        for message in node.get(5, ()):
+            attribute = self._reader.read(message, _ATTRIBUTE, "an attribute")
+            name = text(attribute.get(1), "an attribute")
+            if name in attributes:
+                refuse(f"has an attribute {name!r} twice")
+            if 5 in attribute:
+                read_tensor(self._reader, attribute[5])
+            attributes[name] = attribute
+        return attributes
 
-
-def _fields(message: memoryview) -> Iterator[Field]:
-    """Yield ``(field number, wire type, value)``; a group or an unknown wire type is refused."""
-    at, end = 0, len(message)
-    while at < end:
-        key, at = _varint(message, at)
-        number, wire = key >> 3, key & 7
-        if number == 0:
-            _refuse("is not a well-formed ONNX file")
-        if wire == 0:
-            value, at = _varint(message, at)
-            yield number, wire, value
-            continue
-        if wire == 2:
-            size, at = _varint(message, at)
-        elif wire in {1, 5}:
-            size = 8 if wire == 1 else 4
-        else:
-            _refuse("is not a well-formed ONNX file")
-        if at + size > end:
-            _refuse("is cut short")
-        yield number, wire, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message) and shift < 70:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    _refuse("is cut short")
-
-
-def _varints(message: memoryview) -> list[int]:
-    values, at = [], 0
-    while at < len(message):
-        value, at = _varint(message, at)
-        values.append(value)
-    return values
-
-
-def _first(message: memoryview, wanted: int) -> int | memoryview | None:
-    return next((value for number, _, value in _fields(message) if number == wanted), None)
-
-
-def _message(value: int | memoryview) -> memoryview:
-    if not isinstance(value, memoryview):
-        _refuse("is not a well-formed ONNX file")
-    return value
-
-
-def _int(value: int | memoryview) -> int:
-    if not isinstance(value, int):
-        _refuse("is not a well-formed ONNX file")
-    return value
-
-
-def _text(value: int | memoryview | None) -> str:
-    if value is None:
-        return ""
-    try:
-        return bytes(_message(value)).decode()
-    except UnicodeDecodeError:
-        _refuse("is not a well-formed ONNX file")
-
-
-def _refuse(why: str) -> NoReturn:
-    raise UnsafeModelError(f"model.onnx {why}: it is not run")
+    def _check_filled(self, operator: str, inputs: list[str]) -> None:
+        """Refuse to fill a stored shape of absurd size; shapes that are computed come from the text's own length."""
+        shape = self._stored.get(inputs[0 if operator == "ConstantOfShape" else -1]) if inputs else None
+        size = 1
+        for dim in (shape.ints or ()) if shape else ():
+            size *= max(dim, 1)
+        if size > MAX_FILLED_ELEMENTS:
+            refuse(f"fills a tensor of {size} elements")

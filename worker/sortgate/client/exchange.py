@@ -1,7 +1,7 @@
 """Texts out, labels back over a private reply stream: the steps behind ``classify`` and ``stream``.
 
-The requests name the reply stream, the workers' commit writes the results to it. It is created before the first
-request, since a commit never creates one: a result for a reply stream that is gone goes to the queue's results.
+The requests name the reply stream and the workers' commit writes the results to it. enqueue.lua creates it along
+with the first requests, since a commit never does: a result for a reply stream that is gone joins the queue's results.
 """
 
 from __future__ import annotations
@@ -13,17 +13,31 @@ from typing import Any
 import msgspec
 
 from sortgate import keys
-from sortgate.client.base import ATTEMPTS, BaseClient, Commands, Envelope, Item, Pull, Sleep, Steps, measure, new_ids
-from sortgate.client.collect import read_result
-from sortgate.errors import BrokerError, ConfigurationError, QueueFullError, ResultTimeoutError
+from sortgate.client.base import (
+    ATTEMPTS,
+    CHUNK_TEXTS,
+    BaseClient,
+    Commands,
+    Envelope,
+    Item,
+    Pull,
+    Sleep,
+    Steps,
+    measure,
+    new_ids,
+    read_result,
+)
+from sortgate.errors import BrokerError, ConfigurationError, QueueFullError, ResultError, ResultTimeoutError
 from sortgate.types import Priority, Result
 
 #: A reply stream nobody touches is deleted after this long; commits and the client renew it.
 REPLY_TTL_MS = 3_600_000
+_RENEW_S = 600.0
 #: The read that travels with a chunk waits no longer, so that a refused chunk is soon tried again.
 _FIRST_WAIT_S = 0.1
 _POLL_S = 0.02
 _READ_COUNT = 2000
+_CLASSIFY_WINDOW = 5000
 
 
 class Exchange:
@@ -34,8 +48,8 @@ class Exchange:
         window: most texts pulled from the source and not yet given to the caller.
         ordered: give results in input order.
         timeout_s: longest time without any result; None waits for ever.
-        deadline_s: time for the whole call, also sent as the requests' deadline; None for no limit. A call with a
-            deadline gives up on a broken link after a second attempt and on a full queue at once.
+        deadline_s: time for the whole call, also sent as the requests' deadline; None for no limit. Such a call
+            gives up on a broken link after a second attempt, and on a full queue at once.
     """
 
     def __init__(
@@ -65,13 +79,13 @@ class Exchange:
             priority=priority, reply=self._reply, model=model, deadline_s=deadline_s
         )
         self._backlog: deque[Item] = deque()  # pulled, not yet accepted by the queue
-        self._waiting: set[int] = set()  # positions sent and not answered
+        self._open: set[int] = set()  # positions pulled and not answered
         self._done: dict[int, Result] = {}  # answered, not yet given to the caller
         self._pulled = 0
         self._given = 0
         self._exhausted = False
         self._last_entry = "0-0"
-        self._renew_at = 0.0
+        self._renew_at = time.monotonic() + _RENEW_S
 
     def steps(self) -> Steps[None]:
         """Pull, send, read and give results until all are given.
@@ -86,16 +100,16 @@ class Exchange:
         failing_since = 0.0
         refused = False
         while True:
-            yield from self._pull()
-            progressed = False
+            # What is there is given before anything is pulled: the source may block.
             for result in self._ready():
                 yield result
-                progressed = True
-            if progressed:
                 progress = time.monotonic()
             if self._exhausted and self._given == self._pulled:
                 self._client._spent.append(self._reply)
                 return
+            yield from self._pull()
+            if not self._open:
+                continue
             remaining = self._remaining(started, progress)
             commands, chunk = self._commands(remaining, refused)
             try:
@@ -103,29 +117,28 @@ class Exchange:
                 refused = self._read(replies, chunk)
                 failures = 0
             except BrokerError as error:
-                # What was sent may or may not have arrived. Sending it again is safe, and so is reading again from
-                # the same entry; the reply stream may be gone with a restarted Redis, so it is created again.
+                # What was sent may or may not have arrived: sending it again is safe, and so is reading again from
+                # the same entry.
                 failures += 1
                 failing_since = time.monotonic() if failures == 1 else failing_since
                 patience = time.monotonic() - failing_since < self._client.reconnect_s
                 if not error.retriable or (failures >= ATTEMPTS if self._deadline_s is not None else not patience):
                     raise
-                self._renew_at = 0.0
                 if failures > 1:
                     yield Sleep(min(1.0, 0.05 * 2.0**failures))
 
     def _pull(self) -> Steps[None]:
-        room = self._window - (self._pulled - self._given)
-        # Room is taken up in larger pieces: a request for a single text costs Redis as much as one for fifty.
-        if self._exhausted or self._backlog or room < min(self._window, max(1, self._window // 8)):
+        if self._backlog or not self._wants_more():
             return
-        texts, self._exhausted = yield Pull(min(room, 500), wait=not self._waiting)
+        room = self._window - (self._pulled - self._given)
+        texts, self._exhausted = yield Pull(min(room, CHUNK_TEXTS), wait=not self._open)
         for text in texts:
             position = self._pulled
             self._pulled += 1
             size, problem = measure(text, self._client.settings.max_text_bytes)
             ident = f"{self._token}-{position}"
             if problem is None:
+                self._open.add(position)
                 self._backlog.append(Item(ident, text, None, size))
             else:  # answered here as a worker would
                 self._done[position] = Result(ident, "rejected", code=problem[0], message=problem[1], index=position)
@@ -157,75 +170,102 @@ class Exchange:
             left.append(progress + self._timeout_s - now)
         if min(left) > 0:
             return min(left)
-        missing = len(self._waiting) + len(self._backlog)
         limit = self._deadline_s if self._deadline_s is not None else self._timeout_s
         raise ResultTimeoutError(
-            f"no result for {missing:,} of {self._pulled:,} texts within {limit:g} s; "
+            f"no result for {len(self._open):,} of {self._pulled:,} texts within {limit:g} s; "
             f"is a worker serving queue {self._client.queue!r}?"
         )
 
     def _commands(self, remaining: float, refused: bool) -> tuple[list[tuple[Any, ...]], list[Item]]:
         """Return the next commands, all in one round trip, and the requests among them."""
         commands: list[tuple[Any, ...]] = []
-        now = time.monotonic()
-        if now >= self._renew_at:
-            spent = self._client._spent
-            gone = [spent.popleft() for _ in range(len(spent))]
-            if gone:
-                commands.append(("UNLINK", *gone))
-            # the only command that makes an empty stream; that the group exists already is no error here
-            commands.append(("XGROUP", "CREATE", self._reply, "client", "0", "MKSTREAM"))
+        spent = self._client._spent
+        gone = [spent.popleft() for _ in range(len(spent))]
+        if gone:
+            commands.append(("UNLINK", *gone))
+        if (now := time.monotonic()) >= self._renew_at:
             commands.append(("PEXPIRE", self._reply, REPLY_TTL_MS))
-            self._renew_at = now + REPLY_TTL_MS / 1000.0 / 6.0
+            self._renew_at = now + _RENEW_S
         if self._last_entry != "0-0":
             milliseconds, _, number = self._last_entry.partition("-")
             commands.append(("XTRIM", self._reply, "MINID", f"{milliseconds}-{int(number) + 1}"))
+        # after a broken attempt, some of the backlog may have arrived and been answered
+        self._backlog = deque(item for item in self._backlog if _position(item.id) in self._open)
         chunk: list[Item] = next(self._client._chunks(list(self._backlog)), [])
         if chunk:
-            commands.append(self._client._enqueue_command(self._envelope, chunk))
-        wait = self._wait_s(bool(chunk), refused, remaining)
+            commands.append(self._client._enqueue_command(self._envelope, chunk, self._reply))
+        wait = self._wait_s(chunk, refused, remaining)
         block = ("BLOCK", max(1, round(wait * 1000))) if wait else ()
         commands.append(("XREAD", "COUNT", _READ_COUNT, *block, "STREAMS", self._reply, self._last_entry))
         return commands, chunk
 
-    def _wait_s(self, sending: bool, refused: bool, remaining: float) -> float:
+    def _wait_s(self, chunk: list[Item], refused: bool, remaining: float) -> float:
         """Return how long to wait for a result: 0 while more texts can be sent at once."""
         longest = min(2.0, self._client.settings.socket_timeout_s / 2.0, remaining)
-        full = self._pulled - self._given >= self._window
-        more = len(self._backlog) > 500
-        if sending:
-            return 0.0 if more or not (refused or full or self._exhausted) else min(_FIRST_WAIT_S, longest)
-        if self._exhausted or full or self._window - (self._pulled - self._given) < self._window // 8:
-            return longest
-        return min(_POLL_S, longest)  # an asynchronous source has nothing just now
+        more = len(chunk) < len(self._backlog) or self._wants_more()
+        if chunk:
+            return 0.0 if more and not refused else min(_FIRST_WAIT_S, longest)
+        return min(_POLL_S, longest) if more else longest  # an asynchronous source has nothing just now
+
+    def _wants_more(self) -> bool:
+        """Whether to pull. Room is taken up in larger pieces: a chunk of one text costs as much as one of fifty."""
+        room = self._window - (self._pulled - self._given)
+        return not self._exhausted and room >= min(self._window, max(1, self._window // 8))
 
     def _read(self, replies: list[Any], chunk: list[Item]) -> bool:
         """Take in the replies; returns whether the chunk was refused because the queue is full."""
         refused = False
-        for name, reply in zip(("XREAD", "EVAL") if chunk else ("XREAD",), reversed(replies), strict=False):
-            if name == "EVAL":
-                try:
-                    self._client._read_enqueue(reply)
-                except QueueFullError:
-                    if self._deadline_s is not None:
-                        raise
-                    refused = True
-                else:
-                    for item in chunk:
-                        self._backlog.popleft()
-                        self._waiting.add(int(item.id.rpartition("-")[2]))
-            elif isinstance(reply, Exception):
-                raise self._client.error_from(reply)
-        if replies and replies[-1]:
-            ((_, entries),) = replies[-1]
+        if chunk:
+            try:
+                self._client._read_enqueue(replies[-2])
+            except QueueFullError:
+                if self._deadline_s is not None:
+                    raise
+                refused = True
+            else:
+                for _ in chunk:
+                    self._backlog.popleft()
+        if isinstance(replies[-1], Exception):
+            raise self._client.error_from(replies[-1])
+        for _, entries in replies[-1] or ():
             for entry, fields in entries:
                 self._last_entry = entry
                 self._answered(read_result(entry, fields))
         return refused
 
     def _answered(self, result: Result) -> None:
-        token, _, position = result.id.rpartition("-")
+        token = result.id.rpartition("-")[0]
+        position = _position(result.id)
         # a second answer, possible when de-duplication is turned off, is dropped here
-        if token == self._token and position.isdecimal() and int(position) in self._waiting:
-            self._waiting.discard(int(position))
-            self._done[int(position)] = msgspec.structs.replace(result, index=int(position))
+        if token == self._token and position in self._open:
+            self._open.discard(position)
+            self._done[position] = msgspec.structs.replace(result, index=position)
+
+
+def _position(ident: str) -> int:
+    digits = ident.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else -1
+
+
+def classify_exchange(
+    client: BaseClient, number: int, timeout_s: float, model: str | None, priority: Priority | None
+) -> Exchange:
+    """Return the exchange behind ``classify``: in order, and all of it within the time given."""
+    if timeout_s <= 0:
+        raise ConfigurationError(f"timeout {timeout_s!r}: use more than 0 seconds")
+    # one more than there are texts, so that the first pull finds the end of them
+    window = min(number + 1, _CLASSIFY_WINDOW, client.settings.reply_limit)
+    return Exchange(client, window=window, ordered=True, deadline_s=timeout_s, model=model, priority=priority)
+
+
+def classified(results: list[Result], raise_errors: bool) -> list[Result]:
+    """Return ``results``.
+
+    Raises:
+        ResultError: one of them is not ``ok`` and ``raise_errors`` is set.
+    """
+    for result in results:
+        if raise_errors and result.status != "ok":
+            where = f"text {result.index}: " if len(results) > 1 else ""
+            raise ResultError(result.status, result.code or "unknown", where + (result.message or "no reason given"))
+    return results

@@ -4,67 +4,76 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from itertools import chain
+from typing import NoReturn
 
 import numpy as np
 
 from sortgate.bundle import Bundle, Manifest
-from sortgate.errors import TextError
-from sortgate.inference.batching import length_sorted
+from sortgate.errors import BundleIntegrityError, TextError
+from sortgate.inference.batching import MAX_ROWS, length_sorted
+from sortgate.inference.scoring import Scorer
 from sortgate.inference.session import FloatArray, Session
 from sortgate.plugins import Registry, create_registry_for
 from sortgate.settings import Settings
 from sortgate.textpath import Encoded, TextPath
-from sortgate.types import LabelScore, Prediction, PredictionError
+from sortgate.types import Prediction, PredictionError
 from sortgate.vocabulary import Vocabulary
-
-DEFAULT_THRESHOLD = 0.5
 
 
 class Classifier:
-    """Classifies texts with one bundle. Made by :meth:`load`; cannot be pickled or used across a fork.
+    """Classifies texts with one bundle. Made by :meth:`load`; cannot be pickled, nor used across a fork once started.
 
     Attributes:
         manifest: the bundle's manifest.
+        bundle: the opened bundle; None for one that is being made.
         fingerprint: digest of the whole bundle.
         labels: in the order of the logits.
         model_name: ``name/version``.
         identities: every name under which a request may insist on this bundle.
+        text_path: texts to ids, and the label post-processors.
+        threads: threads a model call may use.
     """
 
-    def __init__(self, text_path: TextPath, session: Session, manifest: Manifest, fingerprint: str = "") -> None:
+    def __init__(self, text_path: TextPath, session: Session, manifest: Manifest, bundle: Bundle | None = None) -> None:
         self.text_path = text_path
+        self.session = session
         self.manifest = manifest
-        self.fingerprint = fingerprint
-        self.labels = manifest.labels
+        self.bundle = bundle
+        self.fingerprint = "" if bundle is None else bundle.fingerprint
+        self.labels = tuple(manifest.labels)
         self.model_name = f"{manifest.name}/{manifest.version}"
-        self.identities = frozenset({manifest.version, fingerprint, self.model_name})
-        self._session = session
-        self._thresholds = np.array(
-            [manifest.thresholds.get(label, DEFAULT_THRESHOLD) for label in manifest.labels], dtype=np.float32
-        )
+        self.identities = frozenset({manifest.version, self.fingerprint, self.model_name} - {""})
+        self.threads = session.threads
+        self.scorer = Scorer(manifest)
+        self._check_parts()
 
     @classmethod
     def load(
         cls,
         path: str | os.PathLike[str],
         *,
-        threads: int = 1,
+        threads: int | None = None,
         registry: Registry | None = None,
+        verify: bool = True,
         golden: bool = True,
     ) -> Classifier:
         """Load a bundle: its version folder, or the folder of its versions (the newest is taken).
 
         Args:
-            threads: threads a model call may use.
-            registry: components to choose from; by default just the plugins that the manifest names.
+            path: the bundle.
+            threads: threads a model call may use; 1 by default, which is best in a pool of processes.
+            registry: components to choose from; by default just the plugins that the manifest and
+                ``SORTGATE_PLUGINS`` name, those in ``SORTGATE_PLUGINS_DIR`` included.
+            verify: also compare files with their digests that are not needed to classify (a report, say).
             golden: replay the golden texts, so that a drifted library is noticed now and not in production.
+                Without, ONNX Runtime is started by the first call, which may then be in a forked child.
 
         Raises:
             BundleError: missing, changed, unsafe, or its golden texts give other answers here.
             PluginError: a component it needs is missing or of another version; says what to install.
         """
-        bundle = Bundle.open(path, verify=False)  # every file is read, and so verified, below
+        bundle = Bundle.open(path, verify=False)  # read() compares each file that is used
         manifest = bundle.manifest
         if registry is None:
             settings = Settings.from_env()
@@ -72,71 +81,89 @@ class Classifier:
         states = {record.state: bundle.read(record.state) for record in manifest.text if record.state}
         vocabulary = Vocabulary.from_bytes(bundle.read(manifest.vocabulary))
         text_path = TextPath.restore(manifest.text, states, vocabulary, manifest.limits, registry)
-        session = Session(bundle.read(manifest.model.file), threads)
-        classifier = cls(text_path, session, manifest, bundle.fingerprint)
-        for name in manifest.files.keys() - {manifest.model.file, manifest.vocabulary, manifest.golden, *states}:
-            bundle.read(name)
-        data = bundle.read(manifest.golden)
+        classifier = cls(text_path, Session(bundle.read(manifest.model.file), threads), manifest, bundle)
+        if verify:
+            for name in manifest.files.keys() - {manifest.model.file, manifest.vocabulary, manifest.golden, *states}:
+                bundle.read(name)
+        if verify or golden:
+            answers = bundle.read(manifest.golden)
         if golden:
             from sortgate.inference.golden import replay_golden
 
-            replay_golden(classifier, data, where=str(bundle.path))
+            replay_golden(classifier, answers, where=str(bundle.path / manifest.golden))
         return classifier
 
-    def __call__(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return one prediction a text, in order; a text that fails has ``error`` set and its neighbours are served."""
-        if isinstance(texts, str):
-            raise TypeError("give a list of texts, not one str")
-        encoded = self.text_path.encode(texts)
-        good = [item for item in encoded if isinstance(item, Encoded)]
-        made = iter(self._predict(good) if good else ())
-        predictions = [next(made) if isinstance(item, Encoded) else _failed(item) for item in encoded]
-        return self.text_path.postprocess(predictions)
+    @classmethod
+    def from_parts(
+        cls, text_path: TextPath, model: bytes, manifest: Manifest, *, threads: int | None = None
+    ) -> Classifier:
+        """Make a classifier that is no bundle yet, to compute golden texts and to compare with the trained model.
 
-    def logits(self, encoded: Sequence[Encoded], max_rows: int | None = None) -> FloatArray:
-        """Return logits ``[texts, labels]``, computed in length-sorted sub-batches of at most ``max_rows``."""
-        out = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
+        ``manifest`` may lack version and digests.
+        """
+        return cls(text_path, Session(model, threads), manifest)
+
+    def __call__(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return one prediction a text, in order; a text that fails has ``error`` set and its neighbours are served.
+
+        Raises:
+            TypeError: ``texts`` is a single string.
+            SortgateError: the classifier was started before a fork, or ONNX Runtime failed.
+        """
+        if isinstance(texts, str):
+            raise TypeError("give a list of texts, not a single string")
+        return self.predict(self.text_path.encode(texts))
+
+    def predict(self, encoded: Sequence[Encoded | TextError]) -> list[Prediction]:
+        """Return the predictions for texts that ``text_path.encode`` has turned into ids."""
+        good = [item for item in encoded if isinstance(item, Encoded)]
+        if not good:
+            return [_failed(item) for item in encoded if isinstance(item, TextError)]
+        made = self.scorer.predict(self.logits(good), [item.truncated for item in good])
+        made = self.text_path.postprocess(made)
+        if len(good) == len(encoded):
+            return made
+        rest = iter(made)
+        return [next(rest) if isinstance(item, Encoded) else _failed(item) for item in encoded]
+
+    def logits(self, encoded: Sequence[Encoded], max_rows: int = MAX_ROWS) -> FloatArray:
+        """Return logits ``[texts, labels]``, not yet divided by the temperature.
+
+        Computed in length-sorted sub-batches of at most ``max_rows`` texts.
+        """
         lengths = [len(item.ids) for item in encoded]
-        for rows in length_sorted(lengths) if max_rows is None else length_sorted(lengths, max_rows):
-            width = lengths[rows[-1]]
-            ids = np.zeros((len(rows), width), dtype=np.int32)
-            for row, index in enumerate(rows):
-                ids[row, : lengths[index]] = encoded[index].ids
-            out[rows] = self._session.run(ids, np.array([lengths[index] for index in rows], dtype=np.int32))
+        out = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
+        run = self.session.run
+        for rows in length_sorted(lengths, max_rows):
+            sizes = np.array([lengths[index] for index in rows], dtype=np.int32)
+            # one conversion and one masked copy a sub-batch instead of one a text
+            flat = np.fromiter(chain.from_iterable(encoded[index].ids for index in rows), np.int32, int(sizes.sum()))
+            ids = np.zeros((len(rows), lengths[rows[-1]]), dtype=np.int32)
+            ids[np.arange(ids.shape[1], dtype=np.int32) < sizes[:, None]] = flat
+            out[rows] = run(ids, sizes)
         return out
 
-    def _predict(self, encoded: Sequence[Encoded]) -> list[Prediction]:
-        scaled = self.logits(encoded) / np.float32(self.manifest.temperature)
-        if self.manifest.task == "multi_label":
-            return self._predict_multi_label(encoded, scaled)
-        scores = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        scores /= scores.sum(axis=1, keepdims=True)
-        order = np.argsort(-scores, axis=1, kind="stable").tolist()
-        return [
-            self._ranked([(self.labels[i], row[i]) for i in ranks], item)
-            for row, ranks, item in zip(scores.tolist(), order, encoded, strict=True)
-        ]
+    def _check_parts(self) -> None:
+        """Refuse a model that does not fit its vocabulary or labels, before ONNX Runtime sees it."""
+        facts = self.session.facts
+        size = None if self.text_path.vocabulary is None else len(self.text_path.vocabulary)
+        if facts.embedding_rows is not None and facts.embedding_rows != size:
+            raise BundleIntegrityError(
+                f"{self.model_name}: the vocabulary has {size} ids and the model {facts.embedding_rows}: "
+                "they are not of one training; export the bundle again"
+            )
+        if facts.labels is not None and facts.labels != len(self.labels):
+            raise BundleIntegrityError(
+                f"{self.model_name}: the manifest has {len(self.labels)} labels and the model {facts.labels}: "
+                "they are not of one training; export the bundle again"
+            )
 
-    def _predict_multi_label(self, encoded: Sequence[Encoded], scaled: FloatArray) -> list[Prediction]:
-        scores = 1.0 / (1.0 + np.exp(-scaled))
-        chosen = scores >= self._thresholds
-        order = np.argsort(-scores, axis=1, kind="stable").tolist()
-        return [
-            self._ranked([(self.labels[i], row[i]) for i in ranks if kept[i]], item)
-            for row, kept, ranks, item in zip(scores.tolist(), chosen, order, encoded, strict=True)
-        ]
-
-    @staticmethod
-    def _ranked(pairs: list[tuple[str, float]], item: Encoded) -> Prediction:
-        if not pairs:
-            return Prediction(None, truncated=item.truncated)
-        labels = tuple([LabelScore(label, score) for label, score in pairs])
-        return Prediction(pairs[0][0], pairs[0][1], labels, truncated=item.truncated)
+    def __repr__(self) -> str:
+        return f"<Classifier {self.model_name} {self.fingerprint}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a classifier cannot be pickled: load the bundle where it is used")
 
 
-def _failed(error: Any) -> Prediction:
-    assert isinstance(error, TextError)
+def _failed(error: TextError) -> Prediction:
     return Prediction(None, error=PredictionError(error.code, str(error), getattr(error, "component", None)))

@@ -3,57 +3,105 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from sortgate.bundle.onnx_check import check_onnx
-from sortgate.errors import BundleFormatError, SortgateError
+from sortgate.errors import BundleFormatError, ConfigurationError, SortgateError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
 
 class Session:
-    """Runs the model on one process's threads.
+    """Runs the model in one process.
+
+    The model is checked at once, but ONNX Runtime is only started by the first :meth:`run` (or by :meth:`start`), so a
+    session made before a fork may be used after it, by one process or by several. A started one may not: its threads
+    do not survive a fork, and ONNX Runtime would hang or crash.
 
     Args:
-        model: bytes of the ONNX file, digests already verified; checked here before ONNX Runtime sees them.
-        threads: intra-op threads. One is best in a pool of processes: more would compete for the same cores.
+        model: bytes of the ONNX file, digest already verified.
+        threads: intra-op threads. One (the default) is best in a pool of processes: more compete for the same cores.
+
+    Attributes:
+        facts: what the check of the model found.
+        threads: as given.
 
     Raises:
         UnsafeModelError: the model holds what we refuse to run.
-        BundleFormatError: ONNX Runtime cannot load it, or its inputs and outputs are not those of a bundle.
     """
 
-    def __init__(self, model: bytes, threads: int = 1) -> None:
-        check_onnx(model)
+    def __init__(self, model: bytes, threads: int | None = None) -> None:
+        self.facts = check_onnx(model)
+        self.threads = threads or 1
+        self._model: bytes | None = model
+        self._started: Any = None
+        self._pid = 0
+
+    def start(self) -> None:
+        """Create the session in this process, once.
+
+        Raises:
+            BundleFormatError: ONNX Runtime cannot load the model.
+            ConfigurationError: ONNX Runtime is not installed.
+            SortgateError: it was started before a fork.
+        """
+        if self._started is not None:
+            self._check_process()
+            return
+        try:
+            import onnxruntime
+        except ModuleNotFoundError:
+            raise ConfigurationError('ONNX Runtime is not installed: pip install "sortgate[inference]"') from None
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        # Shapes differ from batch to batch: a plan for each would only be kept, and never used again.
+        # Shapes differ from batch to batch: a plan for each would be kept, and hardly ever used again.
         options.enable_mem_pattern = False
+        # Threads that wait by spinning would take the cores of the pool's other processes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._started = onnxruntime.InferenceSession(
+                self._model,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it would print to stdout and try the same again
+            )
         except Exception as error:  # ONNX Runtime's exceptions have no public base class
-            raise BundleFormatError(f"model.onnx cannot be loaded: {str(error).splitlines()[0]}") from None
-        inputs = {node.name for node in self._session.get_inputs()}
-        outputs = [node.name for node in self._session.get_outputs()]
-        if inputs != {"ids", "lengths"} or outputs != ["logits"]:
-            raise BundleFormatError("model.onnx must take ids and lengths and give logits")
+            raise BundleFormatError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from None
         self._pid = os.getpid()
+        self._model = None  # ONNX Runtime has its own copy
 
     def run(self, ids: IntArray, lengths: IntArray) -> FloatArray:
         """Return logits ``[batch, labels]`` for ids ``[batch, time]``, 0-padded, and lengths ``[batch]``, each ≥ 1.
 
         Raises:
-            SortgateError: called in a forked child; threads of a session do not survive a fork.
+            SortgateError: the session was started before a fork, or ONNX Runtime failed; the message holds no text.
         """
-        if os.getpid() != self._pid:
-            raise SortgateError("this classifier was loaded before a fork: load it in the child process instead")
-        logits: Any = self._session.run(None, {"ids": ids, "lengths": lengths})[0]
-        return logits  # type: ignore[no-any-return]
+        if self._started is None:
+            self.start()
+        self._check_process()
+        try:
+            logits: FloatArray = self._started.run(None, {"ids": ids, "lengths": lengths})[0]
+        except Exception as error:
+            raise SortgateError(f"ONNX Runtime failed on a batch {list(ids.shape)}: {_first_line(error)}") from None
+        return logits
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise SortgateError(
+                f"this classifier was started in process {self._pid} and cannot run in its child {os.getpid()}: "
+                "load it after the fork, or with Classifier.load(path, golden=False) before it"
+            )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session cannot be pickled: load the bundle where it is used")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

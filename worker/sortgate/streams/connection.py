@@ -41,4 +41,4 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 def without_password(url: str) -> str:
     """Return ``url`` with its password, if any, replaced by ``***``."""
-    return re.sub(r"(?<=://)([^/@]*:)[^@]*@", r"\1***@", re.sub(r"([?&]password=)[^&]*", r"\1***", url))
+    return re.sub(r"(?<=://)([^/?#@:]*:)[^/?#]*@", r"\1***@", re.sub(r"([?&]password=)[^&]*", r"\1***", url))

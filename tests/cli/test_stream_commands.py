@@ -1,0 +1,224 @@
+"""``sortgate submit``, ``results``, ``queues``, ``dead`` and ``doctor`` against a real Redis."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sortgate import Client, cli, keys
+from sortgate.embedded import EmbeddedRedis
+from sortgate.testing import FakeWorker
+
+Q = "tickets"
+Run = Callable[..., tuple[int, str, str]]
+
+
+def label(text: str) -> str:
+    if text.startswith("crash"):
+        raise ValueError
+    return text.upper()
+
+
+@pytest.fixture
+def run(redis_url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line; returns status, stdout and stderr."""
+    monkeypatch.setenv("SORTGATE_REDIS_URL", redis_url)
+
+    def call(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        status = cli.run(list(arguments))
+        return (status, *capfd.readouterr())
+
+    return call
+
+
+def fail(redis_url: str, redis: Any, *texts: str) -> None:
+    """Have texts answered, and leave nothing but dead letters."""
+    with FakeWorker(redis_url, Q, label), Client(redis_url, Q) as client:
+        client.submit(list(texts))
+        while redis.xlen(keys.results(Q)) < len(texts):
+            time.sleep(0.01)
+        list(client.results(timeout=0.1))
+
+
+def test_submit_and_results_carry_texts_through(run: Run, redis_url: str, redis: Any, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("hello\n\n你好\r\ncrash it\n")
+    assert run("submit", str(path), "--queue", Q) == (0, f"3 texts enqueued on {Q}\n", "")
+    with FakeWorker(redis_url, Q, label):
+        status, out, err = run("results", "--queue", Q, "--max", "3")
+    assert (status, err) == (0, "")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer.get("label") for answer in answers] == ["HELLO", "你好", None]
+    assert (answers[2]["status"], answers[2]["code"]) == ("error", "component_failed")
+    assert redis.xlen(keys.results(Q)) == 0
+
+
+def test_submit_reads_json_lines_from_standard_input(run: Run, redis: Any) -> None:
+    lines = b'{"text": "a", "id": "one", "meta": "m"}\n{"text": "b", "id": "two", "meta": ""}\n'
+    status, out, _ = run("submit", "--queue", Q, "--format", "jsonl", "--priority", "high", "--json", stdin=lines)
+    assert status == 0
+    assert json.loads(out) == {"queue": Q, "submitted": 2, "ids": ["one", "two"]}
+    fields = [fields for _, fields in redis.xrange(keys.requests(Q, "high"))]
+    assert [(f["text"], f["id"], f["meta"]) for f in fields] == [("a", "one", "m"), ("b", "two", "")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "form", "says"),
+    [
+        (b"ok\n\xff\n", "text", "standard input, line 2: not UTF-8"),
+        (b'{"text": "a"}\n{"tex": "b"}\n', "jsonl", "standard input, line 2: field 'text' is missing"),
+        (b'{"text": "a"}\n{"text": "b", "meta": 7}\n', "jsonl", "standard input, line 2: field 'meta' is not a string"),
+        (b'{"text": "a", "id": "x"}\n{"text": "b"}\n', "jsonl", "standard input, line 2: no 'id'"),
+        (b"ok\n" + b"x" * 70_000 + b"\n", "text", "standard input, line 2: 70,000 bytes, the limit is 65,536"),
+    ],
+)
+def test_a_bad_line_is_named_and_its_part_not_sent(run: Run, redis: Any, lines: bytes, form: str, says: str) -> None:
+    status, out, err = run("submit", "-", "--queue", Q, "--format", form, stdin=lines)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"sortgate: error: {says}")
+    assert err.count("\n") == 1
+    assert redis.xlen(keys.requests(Q)) == 0
+
+
+def test_a_full_queue_says_how_many_got_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SORTGATE_REQUESTS_LIMIT", "600")
+    status, _, err = run("submit", "--queue", Q, stdin=b"x\n" * 1000)
+    assert status == 1
+    assert "holds 500 texts of at most 600" in err
+    assert err.endswith("; the first 500 texts of standard input are enqueued\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("submit", "/no/such/file", "--queue", Q), 1, "/no/such/file: No such file"),
+        (("submit", "--queue", "No Good"), 78, "queue name 'No Good'"),
+        (("results", "--queue", "No Good"), 78, "queue name 'No Good'"),
+        (("queues", "--queue", "No Good"), 78, "queue name 'No Good'"),
+        (("queues", "--redis-url", "redis://:secret@127.0.0.1:1/0"), 1, "Connection refused"),
+        (("submit", "--queue", Q, "--redis-url", "redis://:secret@127.0.0.1:1/0"), 1, "Connection refused"),
+        (("results", "--queue", Q, "--redis-url", "http://x:secret@y"), 78, "no Redis URL"),
+        (("dead", "list", "--queue", Q, "--redis-url", "redis://:secret@127.0.0.1:1"), 1, "Connection refused"),
+        (("doctor", "--redis-url", "redis://:secret@127.0.0.1:1"), 1, "Connection refused"),
+        (("dead", "show", "--queue", Q, "1-1"), 78, "has no dead letter 1-1"),
+        (("dead", "show", "--queue", Q, "x"), 78, "'x' is no entry id"),
+    ],
+)
+def test_errors_are_one_line_without_the_password(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], status: int, says: str
+) -> None:
+    monkeypatch.setattr("sortgate.client.base.ATTEMPTS", 1)
+    if arguments[0] == "results":
+        arguments = (*arguments, "--timeout", "0.1")
+    found, out, err = run(*arguments, stdin=b"x\n")
+    assert (found, out) == (status, "")
+    assert says in err
+    assert err.startswith("sortgate: error: ")
+    assert err.count("\n") == 1
+    assert "secret" not in err
+
+
+def test_queues_as_lines_and_as_json(run: Run, redis_url: str) -> None:
+    assert run("queues") == (
+        0,
+        "QUEUE\tHIGH\tNORMAL\tLOW\tLAG S\tPENDING\tOLDEST S\tRESULTS\tDEAD\tWORKERS\tANSWERED\n",
+        "",
+    )
+    with Client(redis_url, Q) as client, Client(redis_url, "other") as other:
+        client.submit(["a", "b"])
+        other.submit(["a"], priority="low")
+    status, out, _ = run("queues")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert status == 0
+    assert [row[:4] for row in rows[1:]] == [["other", "0", "0", "1"], [Q, "0", "2", "0"]]
+    (stats,) = json.loads(run("queues", "--json", "--queue", Q)[1])
+    assert stats["backlog"] == {"high": 0, "normal": 2, "low": 0}
+    assert stats["lag_s"] >= 0.0
+
+
+def test_queues_watch_goes_on_until_interrupted(redis_url: str) -> None:
+    command = [sys.executable, "-m", "sortgate", "queues", "--watch", "--json", "--interval", "0.1", "--queue", Q]
+    env = {**os.environ, "SORTGATE_REDIS_URL": redis_url}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read().strip() == "sortgate: stopped"
+    assert [line[0]["queue"] for line in lines] == [Q] * 3
+
+
+def test_dead_letters_are_listed_shown_requeued_and_purged(run: Run, redis_url: str, redis: Any) -> None:
+    fail(redis_url, redis, "crash \x1b[31m one", "fine", "crash two", "crash three")
+    status, out, _ = run("dead", "list", "--queue", Q)
+    rows = [line.split("\t") for line in out.splitlines()[1:]]
+    assert status == 0
+    assert [row[2:4] for row in rows] == [["error", "component_failed"]] * 3
+    assert "crash" not in out  # a listing never shows texts
+    listed = json.loads(run("dead", "list", "--queue", Q, "--json", "--max", "2")[1])
+    first, second = (letter["entry"] for letter in listed)
+
+    status, out, _ = run("dead", "show", "--queue", Q, first)
+    assert "text  crash \\x1b[31m one" in out
+    assert json.loads(run("dead", "show", "--queue", Q, first, "--json")[1])["fields"]["text"] == "crash \x1b[31m one"
+
+    status, out, err = run("dead", "requeue", "--queue", Q, first, "1-1", "--json")
+    assert status == 78
+    assert "not requeued: 1-1" in err
+    assert json.loads(out)["missing"] == ["1-1"]
+    assert redis.xrange(keys.requests(Q))[0][1]["requeue_of"] == first
+
+    assert run("dead", "purge", "--queue", Q, second) == (0, f"1 deleted from {Q}\n", "")
+    assert run("dead", "requeue", "--queue", Q, "--all") == (0, f"1 requeued on {Q}\n", "")
+    assert redis.xlen(keys.dead(Q)) == 0
+    assert redis.xlen(keys.requests(Q)) == 2
+
+
+@pytest.mark.parametrize("action", ["requeue", "purge"])
+def test_dead_letters_are_never_all_meant_by_accident(run: Run, action: str) -> None:
+    status, _, err = run("dead", action, "--queue", Q)
+    assert status == 2
+    assert "name the entries, or give --all" in err
+
+
+def test_doctor_calls_a_redis_that_keeps_nothing_a_risk(run: Run, redis_url: str) -> None:
+    with Client(redis_url, Q) as client:
+        client.submit(["a"])
+    status, out, _ = run("doctor")
+    assert status == 1
+    assert "RISK\tpersistence\tnone: a restart of Redis loses every text" in out
+    assert f"NOTE\tqueue {Q}\tno worker; 1 texts waiting" in out
+
+
+@pytest.mark.parametrize(
+    ("config", "status", "subject", "says"),
+    [
+        ({}, 0, "persistence", "written through every second"),
+        ({"appendfsync": "always"}, 0, "persistence", "survives a crash of Redis and of the machine"),
+        ({"appendfsync": "no"}, 1, "persistence", "loses half a minute"),
+        ({"appendonly": "no", "save": "900 1"}, 1, "persistence", "snapshots only"),
+        ({"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}, 1, "memory", "drops keys"),
+        ({"maxmemory-policy": "allkeys-lru"}, 0, "memory", "would drop keys"),
+        ({"maxmemory": "100mb"}, 0, "memory", "of 100 MiB used"),
+        ({"replicaof": "127.0.0.1 1"}, 1, "replication", "read-only replica"),
+    ],
+)
+def test_doctor_says_what_a_server_guarantees(
+    run: Run, config: dict[str, str], status: int, subject: str, says: str
+) -> None:
+    with EmbeddedRedis(config={"appendonly": "yes", **config}) as server:
+        found, out, _ = run("doctor", "--json", "--redis-url", server.url)
+    assert found == status
+    assert any(item["subject"] == subject and says in item["text"] for item in json.loads(out)), out

@@ -1,0 +1,103 @@
+"""``sortgate submit``: enqueue a file of texts."""
+
+from __future__ import annotations
+
+import click
+
+from sortgate.cli.broker import queue_option, redis_option
+from sortgate.cli.lines import Format, Line, open_lines, read_lines
+from sortgate.cli.output import json_option, print_json, progress
+from sortgate.client import Client
+from sortgate.client.base import measure
+from sortgate.errors import BrokerError, DataError, QueueFullError
+from sortgate.types import PRIORITIES, Priority
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sortgate submit tickets.txt --queue tickets
+  zcat old.jsonl.gz | sortgate submit - --format jsonl --queue tickets --priority low
+  sortgate submit tickets.txt --queue tickets --json | jq -r '.ids[]'"""
+)
+@click.argument("file", default="-")
+@queue_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "jsonl"]),
+    default="text",
+    show_default=True,
+    help='text: one a line, empty lines skipped. jsonl: {"text": …} a line, with "id" and "meta" if you like.',
+)
+@click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
+@click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Seconds after which no answer is wanted.")
+@redis_option
+@json_option
+def submit(
+    file: str,
+    queue: str,
+    form: Format,
+    priority: Priority,
+    deadline: float | None,
+    redis_url: str | None,
+    as_json: bool,
+) -> None:
+    """Enqueue the texts of FILE, or of standard input; `sortgate results` collects the answers.
+
+    What a pipe delivers is enqueued as it comes. A bad line or a full queue ends the command with status 1 and says
+    how many texts are enqueued.
+    """
+    name = "standard input" if file == "-" else file
+    ids: list[str] = []
+    count = 0
+    with (
+        Client(redis_url, queue, priority=priority, producer="sortgate submit") as client,
+        open_lines(file) as stream,
+        progress("texts") as done,
+    ):
+        for lines in read_lines(stream, form):
+            part = [line for line in lines if line.error is not None or (line.text or "").strip()]
+            for line in part:
+                if problem := _problem(line, client.settings.max_text_bytes):
+                    raise DataError(f"{name}, line {line.number}: {problem}; {count:,} texts before it are enqueued")
+            try:
+                added = client.submit(
+                    [line.text or "" for line in part],
+                    _column(part, "id", name),
+                    deadline_s=deadline,
+                    meta=_column(part, "meta", name),
+                )
+            except (QueueFullError, BrokerError) as error:
+                count += len(error.submitted)
+                raise type(error)(f"{error}; the first {count:,} texts of {name} are enqueued") from None
+            count += len(added)
+            if as_json:
+                ids += added
+            done(len(added))
+    if as_json:
+        print_json({"queue": queue, "submitted": count, "ids": ids})
+    else:
+        click.echo(f"{count:,} texts enqueued on {queue}")
+
+
+def _problem(line: Line, max_text_bytes: int) -> str | None:
+    """Return what keeps a line from being sent."""
+    if line.error is not None:
+        return line.error.message.partition(": ")[2]
+    for field in ("id", "meta"):
+        if not isinstance(getattr(line, field), str | None):
+            return f"field {field!r} is not a string"
+    _, problem = measure(line.text, max_text_bytes)
+    return problem[1] if problem else None
+
+
+def _column(part: list[Line], field: str, name: str) -> list[str] | None:
+    """Return the ids, or metas, of all lines; None when no line has one."""
+    values = [getattr(line, field) for line in part]
+    if all(value is None for value in values):
+        return None
+    if None in values:
+        first = part[values.index(None)].number
+        raise DataError(f"{name}, line {first}: no {field!r}, but other lines have one; give it to all or to none")
+    return values
