@@ -1,0 +1,283 @@
+"""The client while Redis is absent, silent, full, locked or restarted; row names are those of the fault matrix."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+import redis as redis_py
+
+from sortgate import AsyncClient, Client, keys
+from sortgate.embedded import EmbeddedRedis
+from sortgate.errors import BrokerError, QueueFullError
+from sortgate.settings import Settings
+from sortgate.testing import FakeWorker
+
+Q = "q"
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedRedis]:
+    """A server that the test may stop, starve and kill."""
+    with EmbeddedRedis(appendonly=True) as server:
+        yield server
+
+
+def client_of(url: str, timeout_s: float = 0.5, **options: Any) -> Client:
+    return Client(queue=Q, settings=Settings(redis_url=url, socket_timeout_s=timeout_s), **options)
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+CALLS: dict[str, Callable[[Client], Any]] = {
+    "submit": lambda client: client.submit(["a", "b"], ids=["x", "y"]),
+    "classify": lambda client: client.classify("a", timeout=30),
+    "stream": lambda client: list(client.stream(["a"])),
+    "results": lambda client: list(client.results(timeout=30)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_b2_a_silent_redis_is_given_up_in_time(own_server: EmbeddedRedis, call: str) -> None:
+    with client_of(own_server.url, reconnect_s=0.5) as client:
+        client.submit(["before"])
+        own_server.process.send_signal(signal.SIGSTOP)
+        started = time.monotonic()
+        try:
+            with pytest.raises(BrokerError, match=r"did not answer within 0\.5 s") as caught:
+                CALLS[call](client)
+        finally:
+            own_server.process.send_signal(signal.SIGCONT)
+        assert time.monotonic() - started < 4.0
+        if call == "submit":
+            assert (caught.value.submitted, caught.value.unknown) == ([], ["x", "y"])
+        client.submit(["after"])  # the link heals by itself
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_absent_redis_is_a_broker_error_without_the_password(call: str) -> None:
+    url = f"redis://user:s3cret@127.0.0.1:{closed_port()}/0"
+    with client_of(url, reconnect_s=0.3) as client:
+        with pytest.raises(BrokerError, match="refused") as caught:
+            CALLS[call](client)
+        assert "s3cret" not in f"{caught.value} {client!r}"
+        assert caught.value.retriable
+
+
+def test_b2_the_asyncio_client_gives_up_in_time_too(own_server: EmbeddedRedis) -> None:
+    async def steps() -> None:
+        async with AsyncClient(
+            queue=Q, settings=Settings(redis_url=own_server.url, socket_timeout_s=0.5), reconnect_s=0.3
+        ) as client:
+            await client.submit(["before"])
+            own_server.process.send_signal(signal.SIGSTOP)
+            try:
+                with pytest.raises(BrokerError, match="did not answer"):
+                    await client.submit(["a"])
+            finally:
+                own_server.process.send_signal(signal.SIGCONT)
+            await client.submit(["after"])
+
+    asyncio.run(asyncio.wait_for(steps(), 20))
+
+
+def test_b1_stream_goes_on_over_a_restart_and_answers_all_once(own_server: EmbeddedRedis) -> None:
+    workers = [FakeWorker(own_server.url, Q, lambda text: text) for _ in range(2)]
+    waiting: list[int] = []
+
+    def restart() -> None:
+        with redis_py.Redis.from_url(own_server.url) as link:
+            waiting.append(int(link.xlen(keys.requests(Q))))
+        own_server.kill()
+        own_server.start()
+        workers[1].__enter__()
+
+    def source() -> Iterator[str]:
+        for i in range(600):
+            if i == 300:
+                workers[0].__exit__(None, None, None)
+                threading.Timer(0.4, restart).start()
+            yield f"w{i}"
+
+    workers[0].__enter__()
+    with client_of(own_server.url, timeout_s=2.0) as client:
+        results = list(client.stream(source(), window=100))
+    workers[1].__exit__(None, None, None)
+    assert waiting == [100]
+    assert [result.label for result in results] == [f"w{i}" for i in range(600)]
+
+
+def test_b4_results_go_on_when_connections_are_killed(redis_url: str, redis: Any) -> None:
+    stop = threading.Event()
+
+    def kill_often() -> None:
+        with redis_py.Redis.from_url(redis_url) as killer:
+            while not stop.wait(0.02):
+                for found in killer.client_list():
+                    if found["cmd"] in {"xreadgroup", "xdel", "xack", "xpending", "eval"}:
+                        killer.client_kill_filter(_id=found["id"])
+
+    with client_of(redis_url, timeout_s=2.0) as client:
+        ids = client.submit([f"w{i}" for i in range(3000)])
+        with FakeWorker(redis_url, Q, lambda text: text):
+            while redis.xlen(keys.results(Q)) < 3000:
+                time.sleep(0.01)
+        thread = threading.Thread(target=kill_often)
+        thread.start()
+        got = []
+        for result in client.results(timeout=1.0):
+            got.append(result.id)
+            if len(got) % 100 == 0:
+                time.sleep(0.01)
+        stop.set()
+        thread.join()
+    assert set(got) == set(ids)
+    assert len(got) == len(ids)
+    assert redis.xlen(keys.results(Q)) == 0
+
+
+class LossyProxy:
+    """Passes bytes to and from a server, but hangs up instead of passing the reply to the first EVAL."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.swallowed = 0
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with selectors.DefaultSelector() as selector, self._listener:
+            selector.register(self._listener, selectors.EVENT_READ, None)
+            cut: set[socket.socket] = set()  # links to the server whose next reply is not passed on
+            while not self._stopping:
+                for key, _ in selector.select(0.05):
+                    if key.data is None:
+                        near, far = self._listener.accept()[0], socket.create_connection(("127.0.0.1", self._target))
+                        selector.register(near, selectors.EVENT_READ, far)
+                        selector.register(far, selectors.EVENT_READ, near)
+                        continue
+                    source, target = cast("socket.socket", key.fileobj), key.data
+                    data = source.recv(1_000_000)
+                    if b"EVAL" in data and not self.swallowed:
+                        self.swallowed += 1
+                        cut.add(target)
+                    if data and source not in cut:
+                        target.sendall(data)
+                    else:
+                        for end in (source, target):
+                            selector.unregister(end)
+                            end.close()
+            for key in list(selector.get_map().values()):
+                if key.data is not None:
+                    cast("socket.socket", key.fileobj).close()
+
+    _stopping = False
+
+    def close(self) -> None:
+        self._stopping = True
+        self._thread.join()
+
+
+def test_p1_a_submit_whose_reply_was_lost_is_repeated_and_answered_once(
+    redis_server: EmbeddedRedis, redis_url: str, redis: Any
+) -> None:
+    proxy = LossyProxy(redis_server.port)
+    try:
+        with client_of(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=2.0) as client:
+            ids = client.submit([f"w{i}" for i in range(5)])
+    finally:
+        proxy.close()
+    assert proxy.swallowed == 1
+    assert redis.xlen(keys.requests(Q)) == 10  # both attempts arrived
+    with FakeWorker(redis_url, Q, lambda text: text), Client(redis_url, Q) as client:
+        assert sorted(result.id for result in client.results(timeout=0.5)) == sorted(ids)
+    assert redis.hget(keys.counters(Q), "duplicates") == "5"
+
+
+def test_p1_classify_whose_reply_was_lost_is_answered(redis_server: EmbeddedRedis, redis_url: str) -> None:
+    proxy = LossyProxy(redis_server.port)
+    try:
+        with (
+            FakeWorker(redis_url, Q, lambda text: text),
+            client_of(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=2.0) as client,
+        ):
+            assert client.classify("hello").label == "hello"
+    finally:
+        proxy.close()
+    assert proxy.swallowed == 1
+
+
+def test_b7_a_full_memory_refuses_and_loses_nothing(own_server: EmbeddedRedis) -> None:
+    with redis_py.Redis.from_url(own_server.url, protocol=2) as link:  # noqa: SIM117 - two roles
+        with client_of(own_server.url, timeout_s=2.0) as client:
+            accepted = client.submit([f"w{i}" for i in range(100)])
+            link.config_set("maxmemory", 1)
+            with pytest.raises(QueueFullError, match="memory limit") as caught:
+                client.submit(["a"] * 600)
+            assert caught.value.submitted == []
+            with pytest.raises(QueueFullError, match="memory limit"):
+                client.classify("a")
+            assert link.xlen(keys.requests(Q)) == 100
+            with FakeWorker(own_server.url, Q, lambda text: text):  # workers drain although memory is full
+                while link.xlen(keys.requests(Q)):
+                    time.sleep(0.01)
+            link.config_set("maxmemory", 0)
+            assert [result.id for result in client.results(timeout=0.3)] == accepted
+
+
+def test_b7_stream_waits_for_memory(own_server: EmbeddedRedis) -> None:
+    with redis_py.Redis.from_url(own_server.url) as link:
+        link.config_set("maxmemory", 1)
+        threading.Timer(0.3, lambda: link.config_set("maxmemory", 0)).start()
+        with FakeWorker(own_server.url, Q, lambda text: text), client_of(own_server.url, timeout_s=2.0) as client:
+            labels = [result.label for result in client.stream([f"w{i}" for i in range(20)])]
+        assert labels == [f"w{i}" for i in range(20)]
+        assert link.xlen(keys.results(Q)) == 0  # none missed its reply stream
+
+
+def test_b11_a_replica_is_named(own_server: EmbeddedRedis) -> None:
+    with redis_py.Redis.from_url(own_server.url) as link, client_of(own_server.url) as client:
+        link.execute_command("REPLICAOF", "127.0.0.1", str(closed_port()))
+        with pytest.raises(BrokerError, match="read-only replica"):
+            client.submit(["a"])
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("password", "says"), [(":wr0ng@", "refuses the user name or password"), ("", "asks for a password")]
+)
+def test_b12_wrong_and_missing_passwords_fail_at_once_and_stay_secret(password: str, says: str, call: str) -> None:
+    with EmbeddedRedis(password="right one") as server:
+        with client_of(f"redis://{password}127.0.0.1:{server.port}/0") as client:
+            started = time.monotonic()
+            with pytest.raises(BrokerError, match=says) as caught:
+                CALLS[call](client)
+        assert time.monotonic() - started < 1.0
+        assert "wr0ng" not in str(caught.value)
+        assert not caught.value.retriable
+        with client_of(server.url) as client:
+            client.submit(["a"])
+
+
+def test_b12_a_missing_permission_is_named(redis_url: str, redis: Any) -> None:
+    redis.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+@connection")
+    url = redis_url.replace("redis://", "redis://reader:pw@")
+    try:
+        with client_of(url) as client, pytest.raises(BrokerError, match="does not let this user"):
+            client.submit(["a"])
+    finally:
+        redis.execute_command("ACL", "DELUSER", "reader")
