@@ -1,28 +1,31 @@
 # Every target is a line or two that you could type yourself. `make demo` and `make test` need only Python and a network.
 PYTHON ?= python3
 DATA ?=
+# Which tests `make test` runs.
+MARKS ?= not slow
+BUNDLE ?= models/demo
+TEXTS ?= models/demo-texts.csv
 # A folder of reference data sets, one folder each; tests that need them are skipped where there is none.
 SORTGATE_TEST_DATA ?= $(abspath $(wildcard ../shared/data))
 export SORTGATE_TEST_DATA
-# Build environments are constrained too: older pips read the first variable for them, newer ones the second.
-export PIP_CONSTRAINT := constraints.txt
-export PIP_BUILD_CONSTRAINT := constraints.txt
 
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Build environments are constrained too: older pips read the first variable for them, newer ones the second.
+INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml training/pyproject.toml constraints.txt
 
 .PHONY: help demo test test-all lint bench docs soak install install-dev clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 11
 
 demo: install  ## train, start Redis and two workers, stream 20,000 texts; DATA=folder uses its train and test files
 	$(BIN)/sortgate demo $(if $(DATA),--data "$(DATA)")
 
 test: install-dev  ## everything but the slow tests, against a private Redis
-	$(BIN)/python -m pytest tests plugins -m "not slow"
+	$(BIN)/python -m pytest tests plugins -m "$(MARKS)"
 
 test-all: install-dev  ## the slow tests too: install flavours, image steps, long faults
 	$(BIN)/python -m pytest tests plugins
@@ -31,8 +34,12 @@ lint: install-dev  ## ruff, mypy --strict, yamllint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy worker training $(PLUGINS:%=%/sortgate_*) && $(BIN)/yamllint --strict docker .pre-commit-config.yaml
 
-bench: install-dev  ## throughput and latency beside named yardsticks
-	$(BIN)/python -m benchmarks.serving
+bench: install-dev $(BUNDLE)  ## texts a second beside one-text-a-task Celery; BUNDLE=folder TEXTS=file.csv for your own
+	$(BIN)/python benchmarks/serving/run.py $(BUNDLE) $(TEXTS)
+
+models/demo:
+	mkdir -p models && $(BIN)/python -m sortgate.demo.texts 20000 > models/demo-texts.csv
+	$(BIN)/sortgate demo --models models
 
 docs: install-dev  ## write docs/reference from the command line and the hooks
 	$(BIN)/python docs/generate.py

@@ -1,6 +1,6 @@
 """Sortgate sorts texts that stream through Redis into labels.
 
-The names below are loaded when first used, so that ``from sortgate import Client`` needs neither Celery nor ONNX Runtime.
+The names below are loaded when first used: ``from sortgate import Client`` needs neither Celery nor ONNX Runtime.
 """
 
 from __future__ import annotations

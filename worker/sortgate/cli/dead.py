@@ -20,7 +20,8 @@ _COLUMNS = ("ENTRY", "FAILED AT", "STATUS", "CODE", "ID", "BYTES", "REASON")
 Examples:
   sortgate dead list --queue tickets
   sortgate dead show --queue tickets 1763890000000-0
-  sortgate dead requeue --queue tickets --all"""
+  sortgate dead requeue --queue tickets --all
+  sortgate dead purge --queue tickets --all"""
 )
 def dead() -> None:
     """List, show, requeue or purge texts that failed.
