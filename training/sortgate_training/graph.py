@@ -53,6 +53,7 @@ def build_graph(weights: Weights, spec: GraphSpec) -> onnx.ModelProto:
         weights: ``embedding [vocabulary, embedding]``; for each layer ``i``, with gates in ONNX's order,
             ``rnn.i.w [directions, gates·hidden, in]``, ``rnn.i.r [directions, gates·hidden, hidden]`` and
             ``rnn.i.b [directions, 2·gates·hidden]``; ``output.weight [labels, features]``, ``output.bias [labels]``.
+        spec: the shape that the weights have.
     """
     graph = _Graph(weights)
     graph.constant("zero", np.array(0, dtype=np.int64))
@@ -161,4 +162,5 @@ def random_model(
     """Return a small model with random weights: real in everything but its answers."""
     spec = GraphSpec(cell, hidden)
     weights = random_weights(vocabulary_size, labels, spec, embedding, seed)
-    return build_graph(weights, spec).SerializeToString()
+    data: bytes = build_graph(weights, spec).SerializeToString()
+    return data

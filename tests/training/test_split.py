@@ -1,0 +1,74 @@
+"""The division into parts: complete, by label, by seed, and no text on two sides."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sortgate_training.config import SplitConfig
+from sortgate_training.data import Corpus
+from sortgate_training.split import divide, stratified_split
+
+
+def corpus(count: int, labels: str = "abc") -> Corpus:
+    return Corpus([f"text {i}" for i in range(count)], [labels[i % len(labels)] for i in range(count)], "a.csv")
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc")), min_size=1, max_size=80),
+    validation=st.floats(0, 0.5),
+    test=st.floats(0, 0.4),
+    seed=st.integers(0, 5),
+)
+def test_every_row_once_and_no_text_on_two_sides(
+    rows: list[tuple[int, str]], validation: float, test: float, seed: int
+) -> None:
+    data = Corpus([str(text) for text, _ in rows], [label for _, label in rows], "a.csv")
+    split = stratified_split(data, validation=validation, test=test, seed=seed)
+    assert sorted(split.train + split.validation + split.test) == list(range(len(rows)))
+    sides = [{data.texts[row] for row in part} for part in (split.train, split.validation, split.test)]
+    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    assert split.train
+
+
+def test_shares_hold_for_each_label() -> None:
+    data = corpus(3000)
+    split = stratified_split(data, validation=0.1, test=0.2, seed=0)
+    for label in "abc":
+        counts = [
+            sum(data.labels[row] == label for row in part) for part in (split.train, split.validation, split.test)
+        ]
+        assert counts == [700, 100, 200]
+
+
+def test_rare_labels_reach_validation_first_then_test() -> None:
+    data = Corpus(list("uvwxyz"), list("aabbbb"), "a.csv")
+    split = stratified_split(data, validation=0.1, test=0.1, seed=0)
+    labels = ["".join(sorted(data.labels[row] for row in part)) for part in (split.train, split.validation, split.test)]
+    assert labels == ["abb", "ab", "b"]
+
+
+def test_the_seed_decides() -> None:
+    data = corpus(300)
+    first = stratified_split(data, validation=0.1, test=0.1, seed=1)
+    assert stratified_split(data, validation=0.1, test=0.1, seed=1) == first
+    assert stratified_split(data, validation=0.1, test=0.1, seed=2) != first
+
+
+def test_given_parts_are_taken_as_they_are() -> None:
+    data, given_test = corpus(300), Corpus(["text 0", "new"], ["a", "x"], "test.csv")
+    said: list[str] = []
+    parts = divide(data, None, given_test, SplitConfig(), 0, said.append)
+    assert parts.test is given_test
+    assert (len(parts.train), len(parts.validation)) == (270, 30)
+    assert said == [
+        "test.csv: 1 texts have labels that a.csv lacks ('x'): they count as wrong",
+        "test.csv: 1 of 2 texts also occur in a.csv",
+    ]
+    whole = divide(data, given_test, given_test, SplitConfig(), 0, said.append)
+    assert whole.train.texts == data.texts
+
+
+def test_no_test_part_is_a_choice() -> None:
+    parts = divide(corpus(300), None, None, SplitConfig(test=0.0), 0, lambda _: None)
+    assert (len(parts.train), len(parts.validation), len(parts.test)) == (270, 30, 0)

@@ -1,0 +1,230 @@
+"""The configuration of a training run: one frozen struct, read from TOML and ``key=value``, kept in the bundle."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from sortgate.errors import ConfigurationError
+from sortgate.textconfig import TextConfig, TextLimits
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class VocabularyConfig(_Section, frozen=True):
+    """Which tokens get an embedding: those seen ``min_count`` times, at most ``max_size`` with the two specials."""
+
+    min_count: Count = 2
+    max_size: Annotated[int, msgspec.Meta(ge=3, le=2_000_000)] = 50_000
+
+
+class SplitConfig(_Section, frozen=True):
+    """Shares of the training file that are set aside where no file is given for them."""
+
+    validation: Annotated[float, msgspec.Meta(gt=0, le=0.5)] = 0.1
+    test: Annotated[float, msgspec.Meta(ge=0, le=0.4)] = 0.1
+
+
+class ModelConfig(_Section, frozen=True):
+    """The network.
+
+    Attributes:
+        cell: ``lstm`` has a fused path in training and can be quantised; ``gru`` has a quarter fewer weights.
+        hidden: units of one direction.
+        embedding: width of a token's vector.
+        dropout: before the output layer, and between recurrent layers.
+        embedding_dropout: of the token vectors' elements, the same ones throughout a text.
+        token_dropout: share of tokens that training replaces by the unknown token.
+    """
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    layers: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
+    hidden: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    embedding: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    bidirectional: bool = True
+    dropout: Share = 0.5
+    embedding_dropout: Share = 0.3
+    token_dropout: Share = 0.1
+
+
+class LossConfig(_Section, frozen=True):
+    """What is minimised; ``focal`` is Lin et al. 2017, eq. 4.
+
+    Attributes:
+        class_weights: ``balanced`` weighs labels by the inverse of their frequency; a table names
+            weights, 1 for others.
+    """
+
+    name: Literal["cross_entropy", "focal"] = "cross_entropy"
+    label_smoothing: Share = 0.0
+    class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
+    focal_gamma: NotNegative = 2.0
+
+
+class OptimizerConfig(_Section, frozen=True):
+    """How weights move; ``gradient_clip`` bounds the gradient's norm (Pascanu et al. 2013), 0 turns it off."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: Positive = 2e-3
+    weight_decay: NotNegative = 0.01
+    momentum: Share = 0.9
+    gradient_clip: NotNegative = 1.0
+
+
+class ScheduleConfig(_Section, frozen=True):
+    """The learning rate over time: up from 0 during ``warmup`` (share of all steps), then down to 0, or constant."""
+
+    name: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Share = 0.1
+
+
+class TrainingConfig(_Section, frozen=True):
+    """Everything that decides what comes out of a run, given the data.
+
+    Attributes:
+        epochs: passes over the training texts at most.
+        patience: epochs without a better validation macro-F1 after which training stops.
+        batch_size: texts of one step at most.
+        batch_tokens: tokens of one step at most, padding included: bounds the memory of long texts.
+        seed: of the split, the order, the initial weights and dropout.
+        precision: ``auto`` serves int8 where it is faithful to float32, else float32.
+    """
+
+    text: TextConfig = msgspec.field(default_factory=TextConfig)
+    limits: TextLimits = TextLimits()
+    vocabulary: VocabularyConfig = VocabularyConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    epochs: Count = 10
+    patience: Count = 3
+    batch_size: Count = 64
+    batch_tokens: Count = 16_384
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63 - 1)] = 0
+    precision: Literal["float32", "int8", "auto"] = "float32"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain tables, for the manifest."""
+        tables: dict[str, Any] = msgspec.to_builtins(self)
+        return tables
+
+
+def load_config(
+    file: Path | None = None, assignments: Iterable[str] = (), overrides: Mapping[str, Any] | None = None
+) -> TrainingConfig:
+    """Read the configuration: defaults, the file, ``key=value`` assignments, then overrides that are not None.
+
+    Args:
+        file: TOML with the tables and keys of :class:`TrainingConfig`.
+        assignments: ``model.hidden=256``; the value is TOML, a plain word needs no quotes.
+        overrides: dotted key to value.
+
+    Raises:
+        ConfigurationError: unreadable file, unknown key (says the near one), or impossible value.
+    """
+    tables = _read_toml(file) if file is not None else {}
+    for key in _leaves(tables):
+        _check_key(key, str(file))
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set {assignment}: write key=value")
+        _check_key(key.strip(), "--set")
+        _put(tables, key.strip(), _parse_value(assignment, value.strip()))
+    for key, given in (overrides or {}).items():
+        if given is not None:
+            _put(tables, key, given)
+    try:
+        return msgspec.convert(tables, TrainingConfig)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        key = where.rstrip("`")
+        raise ConfigurationError(f"configuration{f' key {key}' if key else ''}: {what[:1].lower()}{what[1:]}") from None
+
+
+def known_keys() -> list[str]:
+    """Return every dotted key there is, in the order of the definition."""
+    return list(_fields(TrainingConfig))
+
+
+def _fields(struct: Any, prefix: str = "") -> Iterator[str]:
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from _fields(field.type, f"{prefix}{field.encode_name}.")
+        else:
+            yield prefix + field.encode_name
+
+
+def _check_key(key: str, where: str) -> None:
+    known = known_keys()
+    # text.tokenizer.params.size and the like: below a key, its own value decides what is possible
+    if any(key == name or key.startswith(f"{name}.") for name in known):
+        return
+    if any(name.startswith(f"{key}.") for name in known):
+        raise ConfigurationError(f"{where}: {key} is a table: set one of its keys, such as {key}.{_first(known, key)}")
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    near = near or [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]][:1]
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    raise ConfigurationError(f"{where}: no key {key!r} in the training configuration; {hint}")
+
+
+def _first(known: list[str], table: str) -> str:
+    return next(name for name in known if name.startswith(f"{table}.")).removeprefix(f"{table}.")
+
+
+def _leaves(tables: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    known = known_keys()
+    for name, value in tables.items():
+        key = prefix + name
+        if isinstance(value, dict) and any(other.startswith(f"{key}.") for other in known):
+            yield from _leaves(value, f"{key}.")
+        else:
+            yield key
+
+
+def _put(tables: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = tables.get(parent)
+        if not isinstance(child, dict):
+            # text.tokenizer.params.x=1 after text.tokenizer="name": keep the name
+            child = {"name": child} if isinstance(child, str) else {}
+            tables[parent] = child
+        tables = child
+    tables[last] = value
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: not TOML: {' '.join(str(error).split())}") from None
+
+
+def _parse_value(assignment: str, value: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        if re.fullmatch(r"[A-Za-z][\w.-]*", value):
+            return value
+        raise ConfigurationError(f"--set {assignment}: the value is not TOML; put strings in quotes") from None
+    if parsed.keys() != {"value"}:
+        raise ConfigurationError(f"--set {assignment}: one value only")
+    return parsed["value"]

@@ -1,0 +1,188 @@
+"""The training loop: it knows batches, a module and a loss, and nothing of what is inside the module."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import torch
+from torch import nn
+
+from sortgate.errors import TrainingError
+from sortgate_training.batches import Batch
+from sortgate_training.config import TrainingConfig
+from sortgate_training.interrupt import Stop, stop_on_ctrl_c
+from sortgate_training.objective import Loss, create_optimizer, create_schedule
+
+
+class Judgement(NamedTuple):
+    """How good the module is on the validation texts; ``loss`` is the plain cross-entropy, a text's mean."""
+
+    loss: float
+    accuracy: float
+    macro_f1: float
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """What one epoch came to; losses are means a text, ``train_loss`` under dropout and while weights still moved."""
+
+    number: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_macro_f1: float
+    texts_per_s: float
+    seconds: float
+
+
+class History(msgspec.Struct):
+    """All epochs, the number of the one that was kept, and why training ended."""
+
+    epochs: list[Epoch] = []
+    best: int = 0
+    stopped: str = ""
+
+    def overfitting(self) -> str | None:
+        """Say in words when training and validation parted, None when they did not."""
+        if len(self.epochs) < 2:
+            return None
+        turn = min(self.epochs, key=lambda epoch: epoch.validation_loss)
+        last = self.epochs[-1]
+        # A rise of a few per cent is noise: a small validation part has that from one epoch to the next.
+        if last.validation_loss < 1.05 * turn.validation_loss or last.train_loss >= turn.train_loss:
+            return None
+        return (
+            f"the model overfits after epoch {turn.number}: up to epoch {last.number} the training loss fell from "
+            f"{turn.train_loss:.3f} to {last.train_loss:.3f}, but the validation loss rose from "
+            f"{turn.validation_loss:.3f} to {last.validation_loss:.3f}; epoch {self.best} is kept. "
+            "More texts help most, then a higher model.dropout or a smaller model.hidden"
+        )
+
+
+class Batches(Protocol):
+    """The training texts; iterating gives one epoch, in a new order each time."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def __len__(self) -> int:
+        """Count of batches in an epoch."""
+
+
+class Watcher(Protocol):
+    """Told of the progress; the loop prints nothing itself."""
+
+    def step(self, epoch: int, texts: int, loss: float, texts_per_s: float) -> None:
+        """Called after each batch, with the texts done in this epoch and their mean loss."""
+
+    def epoch(self, epoch: Epoch, *, best: bool) -> None:
+        """Called after each validation."""
+
+
+def fit(
+    module: nn.Module,
+    batches: Batches,
+    loss_of: Loss,
+    judge: Callable[[nn.Module], Judgement],
+    config: TrainingConfig,
+    watcher: Watcher,
+) -> History:
+    """Train ``module`` in place; at the end it holds the weights of the epoch with the best validation macro-F1.
+
+    Ctrl-C ends training and keeps the best epoch so far.
+
+    Args:
+        module: called with ids and lengths, returns logits.
+        batches: what is learned from.
+        loss_of: what is minimised.
+        judge: judges the module, in evaluation mode and without gradients.
+        config: epochs, patience, optimiser and schedule.
+        watcher: is told of the progress.
+
+    Raises:
+        TrainingError: the loss is no longer a number.
+        KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
+    """
+    optimizer = create_optimizer(config.optimizer, module)
+    history = History()
+    best: tuple[float, float] = (-1.0, 0.0)
+    weights: dict[str, Any] = {}
+    factor = create_schedule(config.schedule, len(batches) * config.epochs)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    with stop_on_ctrl_c() as stop:
+        for number in range(1, config.epochs + 1):
+            started = time.perf_counter()
+            clip = config.optimizer.gradient_clip
+            texts, loss = _one_epoch(module, batches, loss_of, optimizer, scheduler, clip, number, watcher, stop)
+            seconds = time.perf_counter() - started
+            if stop.requested:
+                break
+            judgement = _judge(module, judge)
+            epoch = Epoch(number, loss, *judgement, texts / seconds, seconds)
+            history.epochs.append(epoch)
+            # a small validation part gives many epochs the same F1: among those the surest one is kept
+            if better := (judgement.macro_f1, -judgement.loss) > best:
+                best = (judgement.macro_f1, -judgement.loss)
+                history.best = number
+                weights = copy.deepcopy(module.state_dict())
+            watcher.epoch(epoch, best=better)
+            if number - history.best >= config.patience and number < config.epochs:
+                history.stopped = f"no better validation macro-F1 for {config.patience} epochs"
+                break
+        else:
+            history.stopped = f"all {config.epochs} epochs are done"
+    if stop.requested and not weights:
+        raise KeyboardInterrupt
+    if not history.stopped:
+        history.stopped = "stopped by Ctrl-C"
+    module.load_state_dict(weights)
+    return history
+
+
+def _one_epoch(
+    module: nn.Module,
+    batches: Batches,
+    loss_of: Loss,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    clip: float,
+    number: int,
+    watcher: Watcher,
+    stop: Stop,
+) -> tuple[int, float]:
+    """Return how many texts were learned from, and their mean loss."""
+    module.train()
+    texts, total = 0, 0.0
+    started = time.perf_counter()
+    for batch in batches:
+        if stop.requested:
+            break
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(module(batch.ids, batch.lengths), batch.targets)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss became {value} in epoch {number}: the steps are too large; lower optimizer.learning_rate "
+                f"(now {optimizer.defaults['lr']:g}) or set optimizer.gradient_clip=1"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if clip:
+            nn.utils.clip_grad_norm_(module.parameters(), clip)
+        optimizer.step()
+        scheduler.step()
+        texts += len(batch)
+        total += value * len(batch)
+        watcher.step(number, texts, total / texts, texts / (time.perf_counter() - started))
+    return texts, total / max(texts, 1)
+
+
+def _judge(module: nn.Module, judge: Callable[[nn.Module], Judgement]) -> Judgement:
+    module.eval()
+    with torch.inference_mode():
+        judgement = judge(module)
+    if not math.isfinite(judgement.loss):
+        raise TrainingError("the validation loss is no number: lower optimizer.learning_rate")
+    return judgement

@@ -1,0 +1,93 @@
+"""The network: token vectors → recurrent layers over both directions → maximum and mean over time → logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sortgate.vocabulary import PADDING_ID, UNKNOWN_ID
+from sortgate_training.config import ModelConfig
+
+
+class RecurrentClassifier(nn.Module):
+    """Maps ids ``[batch, time]`` and lengths ``[batch]`` to logits ``[batch, labels]``.
+
+    Padding is harmless to the forward direction, since nothing after a text's end is pooled. The backward direction is
+    a second network that reads each text reversed within its own length: that way both run unpacked, on the fused CPU
+    kernels.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int, labels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.directions = 2 if config.bidirectional else 1
+        self.embedding = nn.Embedding(vocabulary_size, config.embedding, padding_idx=PADDING_ID)
+        self.dropout = nn.Dropout(config.dropout)
+        kind = nn.LSTM if config.cell == "lstm" else nn.GRU
+        width = config.embedding
+        #: networks of layer 0 forward, layer 0 backward, layer 1 forward, …
+        self.rnns = nn.ModuleList()
+        for _ in range(config.layers):
+            self.rnns.extend(kind(width, config.hidden) for _ in range(self.directions))
+            width = self.directions * config.hidden
+        self.output = nn.Linear(2 * width, labels)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Start where gradients neither vanish nor explode.
+
+        Orthogonal recurrent weights (Saxe et al. 2014) keep the norm of what flows through time; a forget gate that
+        starts open (Jozefowicz et al. 2015) lets it flow at all.
+        """
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        with torch.no_grad():
+            self.embedding.weight[PADDING_ID].zero_()
+        hidden = self.config.hidden
+        for rnn in self.rnns:
+            for name, weight in rnn.named_parameters():
+                if name.startswith("weight_ih"):
+                    nn.init.xavier_uniform_(weight)
+                elif name.startswith("weight_hh"):
+                    for gate in torch.split(weight.data, hidden):
+                        nn.init.orthogonal_(gate)
+                else:
+                    nn.init.zeros_(weight)
+                    if name == "bias_ih_l0" and self.config.cell == "lstm":
+                        weight.data[hidden : 2 * hidden] = 1.0  # gates are input, forget, cell, output
+        nn.init.xavier_uniform_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        ids = ids.t().contiguous()  # [time, batch], the order the kernels want
+        if self.training and self.config.token_dropout:
+            dropped = torch.rand(ids.shape) < self.config.token_dropout
+            ids = ids.masked_fill(dropped & (ids != PADDING_ID), UNKNOWN_ID)
+        position = torch.arange(len(ids)).unsqueeze(1)
+        inside = position < lengths  # [time, batch]
+        mirrored = torch.where(inside, lengths - 1 - position, position)
+        x = self._drop_features(self.embedding(ids))  # [time, batch, embedding]
+        for layer in range(self.config.layers):
+            if layer:
+                x = self.dropout(x)
+            outputs = [self.rnns[layer * self.directions](x)[0]]
+            if self.directions == 2:
+                backward = self.rnns[layer * 2 + 1](_reorder(x, mirrored))[0]
+                # Pooling does not ask for order, so the last layer's steps may stay reversed.
+                last = layer == self.config.layers - 1
+                outputs.append(backward if last else _reorder(backward, mirrored))
+            x = torch.cat(outputs, dim=2)
+        outside = ~inside.unsqueeze(2)
+        largest = x.masked_fill(outside, torch.finfo(x.dtype).min).amax(dim=0)
+        mean = x.masked_fill(outside, 0.0).sum(dim=0) / lengths.unsqueeze(1)
+        logits: torch.Tensor = self.output(self.dropout(torch.cat([largest, mean], dim=1)))
+        return logits
+
+    def _drop_features(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop the same elements of every step's vector: one mask a text (Gal & Ghahramani 2016), and far cheaper."""
+        return nn.functional.dropout(x.new_ones(1, *x.shape[1:]), self.config.embedding_dropout, self.training) * x
+
+
+def _reorder(x: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Return ``x [time, batch, width]`` with the steps of each text in ``order [time, batch]``."""
+    return x.gather(0, order.unsqueeze(2).expand(-1, -1, x.shape[2]))

@@ -1,0 +1,131 @@
+"""One training run, from labelled texts to a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from sortgate.bundle import ModelInfo
+from sortgate.errors import DataError
+from sortgate.plugins import Registry
+from sortgate.textpath import Encoded, TextPath
+from sortgate.vocabulary import Vocabulary
+from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.calibration import fit_temperature, negative_log_likelihood
+from sortgate_training.config import TrainingConfig
+from sortgate_training.data import Corpus
+from sortgate_training.export import check_parity, export_graph
+from sortgate_training.finish import Fitted, Trained, finish
+from sortgate_training.graph import OPSET
+from sortgate_training.logits import torch_logits
+from sortgate_training.loop import Judgement, Watcher, fit
+from sortgate_training.metrics import measure
+from sortgate_training.model import RecurrentClassifier
+from sortgate_training.objective import create_loss
+from sortgate_training.precision import check_precision, choose_precision
+from sortgate_training.split import Parts
+
+
+def train_bundle(
+    out: Path,
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    *,
+    say: Callable[[str], None],
+    watch: Callable[[int], Watcher],
+    threads: int = 1,
+) -> Trained:
+    """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
+
+    Args:
+        out: folder of the bundle's versions; its name is the bundle's.
+        parts: from :func:`sortgate_training.split.divide`.
+        config: everything else that decides the outcome.
+        registry: components to choose from.
+        say: told what a reader should know, in sentences, as it comes up.
+        watch: makes the loop's watcher, given the number of training texts.
+        threads: of PyTorch, and of ONNX Runtime for the final judgement.
+
+    Raises:
+        DataError: no text is left after the text path.
+        TrainingError: the loss diverged, or the exported model is not good enough.
+        PluginError: a component of the text path is unknown or refuses its parameters.
+        BundleError: the bundle cannot be written.
+        KeyboardInterrupt: stopped before the first epoch was over.
+    """
+    check_precision(config.precision, config.model.cell)
+    torch.set_num_threads(threads)
+    torch.manual_seed(config.seed)
+    path = TextPath.create(config.text, registry, config.limits)
+    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
+    labels = sorted(set(parts.train.labels))
+    _, learned = encode_part(path, parts.train, labels, say)
+    held_out, judged = encode_part(path, parts.validation, labels, say)
+
+    module = RecurrentClassifier(config.model, len(vocabulary), len(labels))
+    bounds = {"batch_size": config.batch_size, "batch_tokens": config.batch_tokens}
+    history = fit(
+        module,
+        TrainingBatches(learned, **bounds, seed=config.seed),
+        create_loss(config.loss, labels, np.bincount(learned.targets, minlength=len(labels)).tolist()),
+        lambda trained: judge(trained, judged),
+        config,
+        watch(len(learned)),
+    )
+    say(f"{history.stopped}; epoch {history.best} is kept")
+    if words := history.overfitting():
+        say(words)
+
+    temperature = fit_temperature(torch_logits(module, judged), judged.targets)
+    graph = export_graph(module)
+    parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
+    if config.precision != "float32" and len(parts.test) > len(held_out):
+        held_out, judged = encode_part(path, parts.test, labels)  # the more texts, the surer the flip rate
+    info = ModelInfo(cell=config.model.cell, opset=OPSET)
+    chosen = choose_precision(config.precision, graph, info, held_out, judged.targets)
+    if chosen.reason:
+        say(chosen.reason)
+    return finish(
+        out, parts, config, Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen), threads
+    )
+
+
+def encode_part(
+    path: TextPath, corpus: Corpus, labels: list[str], say: Callable[[str], None] = lambda _: None
+) -> tuple[list[Encoded], EncodedTexts]:
+    """Return the texts that pass the text path and have one of ``labels``, and the same as a table for the network.
+
+    Raises:
+        DataError: none is left.
+    """
+    number = {label: index for index, label in enumerate(labels)}
+    texts, targets, failed = [], [], 0
+    for item, label in zip(path.encode(corpus.texts), corpus.labels, strict=True):
+        if not isinstance(item, Encoded):
+            failed += 1
+        elif label in number:
+            texts.append(item)
+            targets.append(number[label])
+    if not texts:
+        raise DataError(f"{corpus.source}: no text is left after normalizing and tokenizing")
+    if failed:
+        say(f"{corpus.source}: {failed} of {len(corpus)} texts cannot be used (too long, or no tokens): left out")
+    cut = sum(text.truncated > 0 for text in texts)
+    if cut > len(texts) // 100:
+        say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to {path.limits.max_tokens} tokens")
+    return texts, EncodedTexts([text.ids for text in texts], targets)
+
+
+def judge(module: nn.Module, texts: EncodedTexts) -> Judgement:
+    """Return how good the module is on ``texts``."""
+    logits = torch_logits(module, texts)
+    answers = logits.argmax(axis=1)
+    metrics = measure([str(target) for target in texts.targets], [str(answer) for answer in answers])
+    return Judgement(negative_log_likelihood(logits, texts.targets), metrics.accuracy, metrics.macro_f1)

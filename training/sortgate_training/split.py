@@ -1,0 +1,95 @@
+"""Divides a corpus into training, validation and test texts: by label, by seed, and never one text on two sides."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sortgate_training.config import SplitConfig
+from sortgate_training.data import Corpus, check_learnable, foreign_note, overlap_note
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of each part, ascending."""
+
+    train: list[int]
+    validation: list[int]
+    test: list[int]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The texts of a run; ``test`` may be empty."""
+
+    train: Corpus
+    validation: Corpus
+    test: Corpus
+
+    def items(self) -> Iterator[tuple[str, Corpus]]:
+        """Name and texts of each part."""
+        yield from (("train", self.train), ("validation", self.validation), ("test", self.test))
+
+
+def divide(
+    train: Corpus,
+    validation: Corpus | None,
+    test: Corpus | None,
+    config: SplitConfig,
+    seed: int,
+    say: Callable[[str], None],
+) -> Parts:
+    """Return the parts of a run: those given, and those split off ``train`` for them.
+
+    Raises:
+        DataError: nothing can be learned from these texts.
+    """
+    check_learnable(train)
+    shares = (0.0 if validation else config.validation, 0.0 if test else config.test)
+    for given in (validation, test):
+        notes = (foreign_note(train, given), overlap_note(train, given)) if given else ()
+        for note in notes:
+            if note:
+                say(note)
+    rows = stratified_split(train, validation=shares[0], test=shares[1], seed=seed)
+    return Parts(
+        train.select(rows.train, train.source),
+        validation or train.select(rows.validation, f"validation part of {train.source}"),
+        test or train.select(rows.test, f"test part of {train.source}"),
+    )
+
+
+def stratified_split(corpus: Corpus, *, validation: float, test: float, seed: int) -> Split:
+    """Divide the rows so that every label has about the same share in each part.
+
+    A text that occurs several times goes to one part with all its rows, under its most frequent label. A label's first
+    text stays in training, the second goes to validation, the third to test, whatever the shares are.
+
+    Args:
+        corpus: at least two distinct texts a label (:func:`sortgate_training.data.check_learnable`).
+        validation: share of the texts, 0 for no such part.
+        test: likewise.
+        seed: the same seed divides the same corpus in the same way.
+    """
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(corpus.texts):
+        rows_of[text].append(row)
+    texts_of: dict[str, list[str]] = defaultdict(list)
+    for text, rows in rows_of.items():
+        texts_of[Counter(corpus.labels[row] for row in rows).most_common(1)[0][0]].append(text)
+    generator = random.Random(seed)  # noqa: S311 - no secret
+    parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for label in sorted(texts_of):
+        texts = texts_of[label]
+        generator.shuffle(texts)
+        count = len(texts)
+        for_validation = min(max(round(count * validation), 1), count - 1) if validation and count > 1 else 0
+        left = count - for_validation
+        for_test = min(max(round(count * test), 1), left - 1) if test and left > 1 else 0
+        for index, text in enumerate(texts):
+            part = 1 if index < for_validation else 2 if index < for_validation + for_test else 0
+            parts[part].extend(rows_of[text])
+    train, held_out, judged = (sorted(part) for part in parts)
+    return Split(train, held_out, judged)
