@@ -33,6 +33,8 @@ def create_app(settings: Settings) -> Celery:
         result_serializer="json",
         result_accept_content=["json"],
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_consumer="sortgate.worker.consumer:Consumer",
         broker_transport_options=transport,
         result_backend_transport_options=transport,
         redis_socket_timeout=settings.socket_timeout_s,

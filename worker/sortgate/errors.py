@@ -33,6 +33,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class SortgateError(Exception):
@@ -42,6 +43,17 @@ class SortgateError(Exception):
     retriable = False
     #: Exit status of a command that ends with this error.
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by attributes, so that subclasses may take what arguments they like."""
+        return (_restore, (type(self), self.args, self.__dict__))
+
+
+def _restore(kind: type[SortgateError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SortgateError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigurationError(SortgateError):

@@ -18,6 +18,9 @@ from sortgate.types import LabelScore, Prediction, Result, Status
 WIRE_VERSION = "1"
 MAX_ID_BYTES = 256
 MAX_META_BYTES = 16_384
+#: Of every other field but the text.
+MAX_FIELD_BYTES = 1024
+_MAX_BYTES = {"id": MAX_ID_BYTES, "meta": MAX_META_BYTES}
 
 _KNOWN = frozenset(
     ("v", "text", "id", "reply", "deadline", "model", "meta", "producer", "explain", "traceparent", "requeue_of")
@@ -64,8 +67,10 @@ def parse_request(entry: str, fields: Sequence[bytes], queue: str, max_text_byte
             if key not in _KNOWN:
                 unknown += 1
                 continue
-            if key == "text" and len(value) > max_text_bytes:
-                problem = ("text_too_long", f"text of {len(value)} bytes, the limit is {max_text_bytes}")
+            limit = max_text_bytes if key == "text" else _MAX_BYTES.get(key, MAX_FIELD_BYTES)
+            if len(value) > limit:
+                code = "text_too_long" if key == "text" else "bad_field"
+                problem = (code, f"field {key} has {len(value)} bytes, the limit is {limit}")
                 continue
             values[key] = value.decode()
         except UnicodeDecodeError:
@@ -74,12 +79,6 @@ def parse_request(entry: str, fields: Sequence[bytes], queue: str, max_text_byte
             else:
                 unknown += 1
     ident, reply, meta = values.get("id", ""), values.get("reply", ""), values.get("meta")
-    if len(ident) > MAX_ID_BYTES:
-        problem = ("bad_field", f"field id is longer than {MAX_ID_BYTES}")
-        ident = ""
-    if meta is not None and len(meta) > MAX_META_BYTES:
-        problem = ("bad_field", f"field meta is longer than {MAX_META_BYTES}")
-        meta = None
     if reply and not reply.startswith(keys.reply_prefix(queue)):
         problem = ("bad_reply", f"field reply must name a stream under {keys.reply_prefix(queue)}")
         reply = ""

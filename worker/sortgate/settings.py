@@ -10,6 +10,22 @@ from typing import Any, get_type_hints
 
 from sortgate.errors import ConfigurationError
 
+#: Least values of the numbers below; any other may be 0.
+_LEAST = {
+    "batch_texts": 1,
+    "batch_timeout_s": 0.1,
+    "lease_s": 0.5,
+    "sweep_s": 0.1,
+    "max_deliveries": 1,
+    "dedupe_limit": 1,
+    "dedupe_window_s": 0,
+    "requests_limit": 1,
+    "results_limit": 1,
+    "reply_limit": 1,
+    "max_text_bytes": 1,
+    "socket_timeout_s": 0.1,
+}
+
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -24,6 +40,7 @@ class Settings:
     redis_url: str = DEFAULT_REDIS_URL
     #: Celery's broker when it is not the streams' Redis (a Redis Cluster cannot be one).
     broker_url: str = ""
+    #: Folder of bundles, each in ``<name>/<version>``.
     models_dir: Path = Path("models")
     #: Folder of one-file plugins; empty for none.
     plugins_dir: Path | None = None
@@ -76,7 +93,21 @@ class Settings:
             raw = source.get(key)
             if raw is not None and (raw.strip() or field.name == "plugins"):
                 values[field.name] = _parse(key, raw.strip(), hints[field.name])
-        return cls(**values)
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise :class:`ConfigurationError` for values that would stall or lose texts."""
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if not least <= value < float("inf"):
+                raise ConfigurationError(f"SORTGATE_{name.upper()}={value}: use {least} or more")
+        if self.batch_texts >> (3 * (self.max_deliveries - 1)) > 1:
+            raise ConfigurationError(
+                f"SORTGATE_MAX_DELIVERIES={self.max_deliveries} is too few to isolate one text of a batch of "
+                f"{self.batch_texts}: each delivery divides the batch by 8, so raise it or lower SORTGATE_BATCH_TEXTS"
+            )
 
     @property
     def broker(self) -> str:

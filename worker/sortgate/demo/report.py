@@ -10,8 +10,6 @@ from rich.text import Text
 from sortgate.audit import QueueAudit
 from sortgate.cli.output import printable
 
-_WIDTH = 70
-
 
 class Sample(msgspec.Struct, frozen=True):
     """One streamed text with its true label and the one it got."""
@@ -90,16 +88,15 @@ def show_report(console: Console, report: Report) -> None:
             highlight=False,
         )
     samples = Table(title="Ten of the texts", title_justify="left")
-    samples.add_column("text", overflow="ellipsis", no_wrap=True, max_width=_WIDTH)
-    samples.add_column("label")
-    samples.add_column("score", justify="right")
-    samples.add_column("true label")
+    for name in ("label", "score", "true label"):
+        samples.add_column(name, no_wrap=True)
+    samples.add_column("text", overflow="ellipsis", no_wrap=True)
     for sample in report.samples:
         # Text, not str: a bracket in somebody's text is no markup
         samples.add_row(
-            Text(printable(" ".join(sample.text.split())[:200])),
             Text(printable(sample.label or "–")),
             f"{sample.score:.3f}",
             Text(printable(sample.truth), style="" if sample.truth == sample.label else "red"),
+            Text(printable(" ".join(sample.text.split())[:200])),
         )
     console.print(samples)

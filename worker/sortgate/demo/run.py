@@ -29,6 +29,8 @@ NAME = "demo"
 #: Texts of the phase that measures round trips, one after the other.
 ROUND_TRIPS = 500
 SAMPLES = 10
+#: Longer than a worker takes to report its count again.
+HEARTBEAT_S = 8.0
 #: What generated texts need; the default is for real ones.
 EPOCHS = ("--epochs", "4")
 
@@ -120,9 +122,10 @@ def _stream(
         before = _answered(link, queue)
         with _progress(console, len(material.texts)) as show:
             traffic = stream_texts(url, queue, material.texts, on_progress=show, check=crew.check)
-        after = _answered(link, queue)
+        given = [result.label if result and result.status == "ok" else None for result in traffic.results]
+        identical = None if material.generated else _identical(bundle, material.texts, given)
+        by_worker = _by_worker(link, queue, before, traffic.audit.answered)
     trips = round_trips_ms(url, queue, material.texts[:ROUND_TRIPS])
-    given = [result.label if result and result.status == "ok" else None for result in traffic.results]
     answered = zip(material.texts, material.labels, traffic.results, strict=True)
     samples = [
         Sample(text, truth, result.label, result.score) for text, truth, result in answered if result is not None
@@ -140,8 +143,8 @@ def _stream(
         loaded_p50_ms=percentile(traffic.latencies_ms, 0.50),
         loaded_p99_ms=percentile(traffic.latencies_ms, 0.99),
         queue=traffic.audit,
-        by_worker=[done - before.get(name, 0) for name, done in sorted(after.items())],
-        identical=None if material.generated else _identical(bundle, material.texts, given),
+        by_worker=by_worker,
+        identical=identical,
         samples=samples[:SAMPLES],
     )
 
@@ -149,6 +152,16 @@ def _stream(
 def _answered(link: redis.Redis, queue: str) -> dict[str, int]:
     """Return worker → texts it had answered at its last heartbeat."""
     return {beat.consumer: beat.done for beat in queue_stats(link, queue).workers}
+
+
+def _by_worker(link: redis.Redis, queue: str, before: dict[str, int], answered: int) -> list[int]:
+    """Return the texts that each worker answered since ``before``, once heartbeats tell of all of them."""
+    ends = time.monotonic() + HEARTBEAT_S
+    while True:
+        counts = [done - before.get(name, 0) for name, done in sorted(_answered(link, queue).items())]
+        if sum(counts) >= answered or time.monotonic() > ends:
+            return counts
+        time.sleep(0.1)
 
 
 def _identical(bundle: Path, texts: list[str], given: list[str | None]) -> int:

@@ -37,7 +37,13 @@ local function deliver(reply, fields)
     undelivered = undelivered + 1
     count('undelivered')
   end
-  redis.call('XADD', results, '*', unpack(fields))
+  local added = redis.pcall('XADD', results, '*', unpack(fields))
+  if type(added) ~= 'string' then
+    -- The entry is acknowledged already: its answer must end somewhere that an operator looks.
+    fields[#fields + 1] = 'undelivered_to'
+    fields[#fields + 1] = results
+    redis.call('XADD', dead, '*', unpack(fields))
+  end
 end
 
 local function bury(stream, entry, fields)
@@ -84,11 +90,12 @@ for _, item in ipairs(cmsgpack.unpack(ARGV[8])) do
 end
 
 if window > 0 then
-  local excess = redis.call('ZCARD', seen) - remembered
-  if excess > 0 then redis.call('ZREMRANGEBYRANK', seen, 0, excess - 1) end
-  redis.call('PEXPIRE', seen, window)
+  -- Bookkeeping never fails a batch that has been answered.
+  local size = redis.pcall('ZCARD', seen)
+  if type(size) == 'number' and size > remembered then redis.pcall('ZREMRANGEBYRANK', seen, 0, size - remembered - 1) end
+  redis.pcall('PEXPIRE', seen, window)
 end
 counts.suppressed = suppressed > 0 and suppressed or nil
 counts.duplicates = duplicates > 0 and duplicates or nil
-for name, n in pairs(counts) do redis.call('HINCRBY', counters, name, n) end
+for name, n in pairs(counts) do redis.pcall('HINCRBY', counters, name, n) end
 return {answered, suppressed, duplicates, undelivered, redis.call('XLEN', results)}

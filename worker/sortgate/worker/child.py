@@ -50,6 +50,8 @@ def load(served: dict[str, Path], max_text_bytes: int) -> None:
             _process.classifiers[queue] = loaded[path]
     except SortgateError as error:
         _process.failure = error
+    except Exception as error:  # a missing library, memory: Celery would log it and go on without a classifier
+        _process.failure = ConfigurationError(f"bundles cannot be loaded: {type(error).__name__}: {error}")
 
 
 def classifier_for(queue: str) -> Classifier:

@@ -8,13 +8,16 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded
 from celery.utils.log import get_logger
 
-from sortgate.errors import SortgateError
+from sortgate.errors import BundleError, ConfigurationError, PluginError, SortgateError
 from sortgate.settings import Settings
 from sortgate.worker.child import ready, run_batch
 from sortgate.worker.entries import Batch, pack_batch
 from sortgate.worker.stream import QueueConsumer
 
 logger = get_logger(__name__)
+
+#: What keeps a process from serving at all; anything else that a batch raises is the doing of its texts.
+FATAL = (BundleError, PluginError, ConfigurationError)
 
 
 class Dispatcher:
@@ -84,7 +87,7 @@ class Dispatcher:
             batch = consumer.take(min(self._settings.batch_texts, share))
             if batch is not None:
                 self._start(consumer, batch)
-                idle -= 1
+                idle = self._pool.num_processes - len(self._running) if batch in self._running else 0
 
     def _start(self, consumer: QueueConsumer, batch: Batch) -> None:
         self._running.add(batch)
@@ -118,7 +121,7 @@ class Dispatcher:
             batch.job.discard = _keep
 
     def _failed(self, consumer: QueueConsumer, batch: Batch, info: Any) -> None:
-        if isinstance(info.exception, SortgateError):
+        if isinstance(info.exception, FATAL):
             consumer.put_back(batch)
             self._on_fatal(info.exception)
             return
@@ -136,12 +139,20 @@ class Dispatcher:
         for batch in [batch for batch in self._running if not batch.accepted]:
             process = batch.job._write_to
             if process is not None and process._is_alive():
+                self._finish_writing(batch, process)
                 continue
             if batch.job in outbound:
                 outbound.remove(batch.job)
             type(batch.job).discard(batch.job)
             self._running.discard(batch)
             self.consumers[batch.queue].put_back(batch)
+
+    def _finish_writing(self, batch: Batch, process: Any) -> None:
+        """Write the rest of a batch larger than the pipe's buffer; at shutdown no event loop is left to do it."""
+        reference = getattr(batch.job, "_writer", None)
+        writer = reference() if reference is not None else None
+        if writer is not None and writer in self._pool._pool._active_writers:
+            self._pool._pool._flush_writer(process, writer)
 
     def close(self) -> None:
         """Hand out no more, and hand back to Redis what no process has started on."""

@@ -38,7 +38,8 @@ class Link:
         self._name = name
         self._connection: redis.Connection | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[float, OnReply]] = deque()
+        self._waiting: deque[OnReply] = deque()
+        self._deadline = 0.0
 
     @property
     def connected(self) -> bool:
@@ -83,14 +84,15 @@ class Link:
         Raises:
             LinkLost: the connection is gone.
         """
-        deadline = time.monotonic() + self._settings.socket_timeout_s + patience_s
         try:
             self._socket.sendall(
                 hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub names no union
             )
         except OSError as error:
             raise LinkLost(str(error)) from None
-        self._waiting.append((deadline, on_reply))
+        deadline = time.monotonic() + self._settings.socket_timeout_s + patience_s
+        self._deadline = deadline if not self._waiting else max(self._deadline, deadline)
+        self._waiting.append(on_reply)
 
     def receive(self) -> None:
         """Read what has arrived and hand complete replies to their callbacks.
@@ -109,12 +111,13 @@ class Link:
             reply = self._reader.gets()
             if reply is False:
                 return
-            _, on_reply = self._waiting.popleft()
-            on_reply(reply)
+            self._waiting.popleft()(reply)
 
     def _feed(self, data: bytes) -> None:
         if not data:
             raise LinkLost("closed by Redis")
+        # Time-outs are for silence: a large reply on a slow network may take its time.
+        self._deadline = max(self._deadline, time.monotonic() + self._settings.socket_timeout_s)
         self._reader.feed(data)
 
     def call(self, *command: bytes | str | int) -> Reply:
@@ -126,11 +129,10 @@ class Link:
         """
         box: list[Reply] = []
         self.send(box.append, *command)
-        deadline = time.monotonic() + self._settings.socket_timeout_s
         while not box:
-            if time.monotonic() > deadline:
-                raise LinkLost("no reply in time")
-            self.receive()
+            self.receive()  # raises when nothing comes for the socket's time-out
+            if self._connection is None:
+                raise LinkLost("closed while a reply was owed")
         if isinstance(box[0], hiredis.ReplyError):
             raise BrokerError(str(box[0]))
         return box[0]
@@ -142,7 +144,7 @@ class Link:
 
     def check(self) -> None:
         """Raise :class:`LinkLost` when a reply is overdue (a silent peer sends no reset)."""
-        if self._waiting and time.monotonic() > self._waiting[0][0]:
+        if self._waiting and time.monotonic() > self._deadline:
             raise LinkLost("Redis has been silent for too long")
 
     def close(self) -> None:

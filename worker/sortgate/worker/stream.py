@@ -37,6 +37,7 @@ DEAD_LIMIT = 100_000
 DEAD_AGE_MS = 7 * 24 * 3_600_000
 #: Consumers of workers that vanished are deleted once they have been empty and idle for this long.
 IDLE_CONSUMER_MS = 3_600_000
+FINISH_ATTEMPTS = 3
 RECONNECT_S = (0.0, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -70,7 +71,7 @@ class QueueConsumer:
         self._attempts = 0
         self._connect_at = 0.0
         self._renew_at = self._sweep_at = 0.0
-        self._clock_offset_ms = time.time() * 1000.0 - time.monotonic() * 1000.0
+        self._clock_offset_ms = 0.0
         self.done = 0
 
     # -- event loop -------------------------------------------------------------------------------------------------
@@ -124,6 +125,8 @@ class QueueConsumer:
                 link.connect()
                 for name in _SCRIPTS:
                     link.call("SCRIPT", "LOAD", load_script(name))
+            seconds, microseconds = self._commands.call("TIME")
+            self._set_clock(int(seconds) * 1000.0 + int(microseconds) / 1000.0)
             found = self._commands.call(
                 *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer,
                 pack_keys(list(self._table.values())), self._capacity + 1000,
@@ -134,9 +137,6 @@ class QueueConsumer:
         except (BrokerError, LinkLost) as error:
             self._lost(error)
             return
-        if self._attempts:
-            logger.warning("queue %s: link to Redis is back", self.queue)
-        self._attempts = 0
         if self._hub is not None:
             for link in (self._reads, self._commands):
                 self._hub.add_reader(link.fileno(), self._on_readable, link)
@@ -155,6 +155,12 @@ class QueueConsumer:
             logger.warning("queue %s: link to Redis lost (%s), reconnecting", self.queue, error)
         self._attempts += 1
         self._connect_at = time.monotonic() + pause
+
+    def _healthy(self) -> None:
+        """A script has succeeded: only that ends the pauses between attempts."""
+        if self._attempts:
+            logger.warning("queue %s: link to Redis is back", self.queue)
+        self._attempts = 0
 
     def _script(self, name: str, number_of_keys: int) -> tuple[str, str, int]:
         return ("EVALSHA", script_sha(name), number_of_keys)
@@ -186,8 +192,9 @@ class QueueConsumer:
         self._reading = False
         if isinstance(reply, hiredis.ReplyError):
             raise LinkLost(str(reply))
+        self._healthy()
         now_ms, full, found = reply
-        self._clock_offset_ms = now_ms - time.monotonic() * 1000.0
+        self._set_clock(now_ms)
         if bool(full) != self._results_full:
             self._results_full = bool(full)
             state = "full, reading is paused" if full else "no longer full, reading goes on"
@@ -205,8 +212,10 @@ class QueueConsumer:
 
     def _wait_for_work(self) -> None:
         """Block in Redis on all three streams: whichever gets a text first wakes an idle worker at once."""
+        room = (self._capacity - len(self._table)) // len(self._streams)  # the count is for each stream
+        if room <= 0:
+            return  # a sweep has filled the table meanwhile; the next commit reads again
         self._reading = True
-        room = self._capacity - len(self._table)
         self._reads.send(
             self._on_woken, "XREADGROUP", "GROUP", keys.GROUP, self.consumer, "COUNT", room, "BLOCK", BLOCK_MS,
             "STREAMS", *self._streams, ">", ">", ">", patience_s=BLOCK_MS / 1000.0,
@@ -279,6 +288,9 @@ class QueueConsumer:
     def _raise_error(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):
             raise LinkLost(str(reply))
+
+    def _set_clock(self, now_ms: float) -> None:
+        self._clock_offset_ms = now_ms - time.monotonic() * 1000.0
 
     # -- batches ----------------------------------------------------------------------------------------------------
 
@@ -364,6 +376,11 @@ class QueueConsumer:
         The reading link is closed: a read that Redis has answered meanwhile is found by :meth:`finish`.
         """
         self._stopping = True
+        if self._commands.connected:
+            try:
+                self._renew()  # the last time: batches in hand have a whole lease to finish
+            except LinkLost as error:
+                self._lost(error)
         if self._reads.connected:
             if self._hub is not None:
                 self._hub.remove(self._reads.fileno())
@@ -373,8 +390,17 @@ class QueueConsumer:
 
     def finish(self) -> None:
         """Commit what is left, hand back the rest and leave the group; the last thing a worker does."""
+        for _ in range(FINISH_ATTEMPTS):
+            if self._finish():
+                break
+        else:
+            logger.warning("queue %s: Redis is out of reach; the leases of its texts will run out", self.queue)
+        self._reads.close()
+        self._commands.close()
+
+    def _finish(self) -> bool:
         if not self._commands.connected:
-            self._connect()
+            self._connect()  # sends unconfirmed commits again
         try:
             if self._commands.connected:
                 # replies owed come first on the link, so after this call every commit sent is confirmed
@@ -385,17 +411,17 @@ class QueueConsumer:
                 for entry in rest:
                     if known := self._table.get(entry.key):
                         entry.failures = known.failures
-                self._release(rest, leave=True)
+                return self._release(rest, leave=True)
         except (LinkLost, BrokerError) as error:
-            logger.warning("queue %s: not handed back, the lease will run out instead (%s)", self.queue, error)
-        self._reads.close()
-        self._commands.close()
+            self._lost(error)
+        time.sleep(RECONNECT_S[-1])
+        return False
 
-    def _release(self, entries: list[Entry], *, leave: bool) -> None:
+    def _release(self, entries: list[Entry], *, leave: bool) -> bool:
         for entry in entries:
             self._table.pop(entry.key, None)
         if not self._commands.connected:
-            return
+            return False
         packed = msgspec.msgpack.encode([(e.stream, e.entry, e.failures) for e in entries])
         try:
             handed = self._commands.call(
@@ -404,6 +430,7 @@ class QueueConsumer:
             )  # fmt: skip
         except (LinkLost, BrokerError) as error:
             self._lost(error)
-        else:
-            if handed:
-                logger.info("queue %s: handed back %d texts", self.queue, handed)
+            return False
+        if handed:
+            logger.info("queue %s: handed back %d texts", self.queue, handed)
+        return True
