@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,17 @@ def test_every_key_can_be_set_to_its_own_default() -> None:
             value = value[part]
         overrides[key] = value
     assert load_config(overrides=overrides) == TrainingConfig()
+
+
+def test_the_readme_names_every_key() -> None:
+    readme = (Path(__file__).parents[2] / "training/README.md").read_text(encoding="utf-8")
+    tables: dict[str, list[str]] = {}
+    for key in known_keys():
+        table, _, name = key.rpartition(".")
+        tables.setdefault(table, []).append(name)
+    rows = {
+        line.split("|")[1].strip(" `()"): line.split("|")[2] for line in readme.splitlines() if line.startswith("|")
+    }
+    for table, names in tables.items():
+        listed = re.findall(r"`(\w+)`", rows[table or "top"])
+        assert listed == names

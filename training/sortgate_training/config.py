@@ -75,13 +75,20 @@ class LossConfig(_Section, frozen=True):
 
 
 class OptimizerConfig(_Section, frozen=True):
-    """How weights move; ``gradient_clip`` bounds the gradient's norm (Pascanu et al. 2013), 0 turns it off."""
+    """How weights move.
+
+    Attributes:
+        gradient_clip: bound of the gradient's norm (Pascanu et al. 2013), 0 for none.
+        averaging: what is judged and kept is a running average of the weights, of which each step keeps this share
+            (Polyak & Juditsky 1992): steadier from epoch to epoch, and better; 0 for the weights themselves.
+    """
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Positive = 2e-3
     weight_decay: NotNegative = 0.01
     momentum: Share = 0.9
     gradient_clip: NotNegative = 1.0
+    averaging: Share = 0.998
 
 
 class ScheduleConfig(_Section, frozen=True):
@@ -111,7 +118,7 @@ class TrainingConfig(_Section, frozen=True):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    epochs: Count = 10
+    epochs: Count = 8
     patience: Count = 3
     batch_size: Count = 64
     batch_tokens: Count = 16_384

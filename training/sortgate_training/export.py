@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,16 +73,23 @@ def check_parity(module: RecurrentClassifier, model: bytes, texts: Sequence[Enco
     session = Session(model)
     worst = 0.0
     for compared, rows in (([*edges, *texts], 32), ([*edges, *texts[:200]], 1)):
-        expected = torch_logits(module, EncodedTexts([text.ids for text in compared], [0] * len(compared)))
+        encoded = EncodedTexts([text.ids for text in compared], [0] * len(compared))
+        expected = torch_logits(module, encoded)
         # in no order of length, so that a short text has a long neighbour and much padding
         order = np.random.default_rng(1).permutation(len(compared))
         found = onnx_logits(session, compared, rows=rows, order=order)
-        worst = max(worst, float(np.abs(expected - found).max()))
-    if not worst <= MAX_DIFFERENCE:
-        raise TrainingError(
-            f"the exported model differs from PyTorch by {worst:.2g} in a logit, at most "
-            f"{MAX_DIFFERENCE:g} may be: not exported"
-        )
+        differences = np.abs(expected - found).max(axis=1)
+        worst = max(worst, float(differences[len(edges) :].max(initial=0.0)))
+        # Hundreds of random tokens, unlike any text, can amplify float32's own rounding beyond the bound in PyTorch
+        # too; for them, and only for them, twice what PyTorch itself loses against float64 is allowed on top.
+        exact = torch_logits(copy.deepcopy(module).double(), encoded)
+        rounding = np.abs(expected - exact).max(axis=1)[: len(edges)]
+        excess = float((differences[: len(edges)] - 2.0 * rounding).max())
+        if not max(worst, excess) <= MAX_DIFFERENCE:
+            raise TrainingError(
+                f"the exported model differs from PyTorch by {max(worst, excess):.2g} in a logit, at most "
+                f"{MAX_DIFFERENCE:g} may be: not exported"
+            )
     return worst
 
 

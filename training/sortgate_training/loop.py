@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sortgate.errors import TrainingError
+from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import Batch
 from sortgate_training.config import TrainingConfig
 from sortgate_training.interrupt import Stop, stop_on_ctrl_c
@@ -107,27 +108,29 @@ def fit(
         KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
     """
     optimizer = create_optimizer(config.optimizer, module)
+    average = WeightAverage(module, config.optimizer.averaging)
     history = History()
     best: tuple[float, float] = (-1.0, 0.0)
     weights: dict[str, Any] = {}
     factor = create_schedule(config.schedule, len(batches) * config.epochs)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    step = _Step(module, loss_of, optimizer, scheduler, average, config.optimizer.gradient_clip)
     with stop_on_ctrl_c() as stop:
         for number in range(1, config.epochs + 1):
             started = time.perf_counter()
-            clip = config.optimizer.gradient_clip
-            texts, loss = _one_epoch(module, batches, loss_of, optimizer, scheduler, clip, number, watcher, stop)
+            texts, loss = _one_epoch(step, batches, number, watcher, stop)
             seconds = time.perf_counter() - started
             if stop.requested:
                 break
-            judgement = _judge(module, judge)
+            with average.applied():
+                judgement = _judge(module, judge)
+                # a small validation part gives many epochs the same F1: among those the surest one is kept
+                if better := (judgement.macro_f1, -judgement.loss) > best:
+                    best = (judgement.macro_f1, -judgement.loss)
+                    history.best = number
+                    weights = copy.deepcopy(module.state_dict())
             epoch = Epoch(number, loss, *judgement, texts / seconds, seconds)
             history.epochs.append(epoch)
-            # a small validation part gives many epochs the same F1: among those the surest one is kept
-            if better := (judgement.macro_f1, -judgement.loss) > best:
-                best = (judgement.macro_f1, -judgement.loss)
-                history.best = number
-                weights = copy.deepcopy(module.state_dict())
             watcher.epoch(epoch, best=better)
             if number - history.best >= config.patience and number < config.epochs:
                 history.stopped = f"no better validation macro-F1 for {config.patience} epochs"
@@ -142,39 +145,54 @@ def fit(
     return history
 
 
-def _one_epoch(
-    module: nn.Module,
-    batches: Batches,
-    loss_of: Loss,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-    clip: float,
-    number: int,
-    watcher: Watcher,
-    stop: Stop,
-) -> tuple[int, float]:
+class _Step:
+    """Learns from one batch."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss_of: Loss,
+        optimizer: torch.optim.Optimizer,
+        scheduler: torch.optim.lr_scheduler.LRScheduler,
+        average: WeightAverage,
+        clip: float,
+    ) -> None:
+        self.module = module
+        self.loss_of = loss_of
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.average = average
+        self.clip = clip
+
+    def __call__(self, batch: Batch, epoch: int) -> float:
+        """Return the loss, a text's mean."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss_of(self.module(batch.ids, batch.lengths), batch.targets)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss became {value} in epoch {epoch}: the steps are too large; lower optimizer.learning_rate "
+                f"(now {self.optimizer.defaults['lr']:g}) or set optimizer.gradient_clip=1"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.average.update()
+        return value
+
+
+def _one_epoch(step: _Step, batches: Batches, number: int, watcher: Watcher, stop: Stop) -> tuple[int, float]:
     """Return how many texts were learned from, and their mean loss."""
-    module.train()
+    step.module.train()
     texts, total = 0, 0.0
     started = time.perf_counter()
     for batch in batches:
         if stop.requested:
             break
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(module(batch.ids, batch.lengths), batch.targets)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {number}: the steps are too large; lower optimizer.learning_rate "
-                f"(now {optimizer.defaults['lr']:g}) or set optimizer.gradient_clip=1"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        if clip:
-            nn.utils.clip_grad_norm_(module.parameters(), clip)
-        optimizer.step()
-        scheduler.step()
+        total += step(batch, number) * len(batch)
         texts += len(batch)
-        total += value * len(batch)
         watcher.step(number, texts, total / texts, texts / (time.perf_counter() - started))
     return texts, total / max(texts, 1)
 

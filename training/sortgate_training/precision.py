@@ -44,7 +44,10 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Int8Cost:
-    """What int8 costs on held-out texts: shares of the texts, and the largest change of a logit between batches."""
+    """What int8 costs on held-out texts: shares of the texts, and the largest change of a logit between batches.
+
+    ``accuracy_loss`` is of the validation texts only: the test texts' labels decide nothing.
+    """
 
     texts: int
     flip_rate: float
@@ -60,7 +63,7 @@ class Int8Cost:
         """In words."""
         return (
             f"on {self.texts} held-out texts {self.flip_rate:.2%} of the int8 labels depend on the batch "
-            f"({MAX_FLIP_RATE:.1%} may) and accuracy changes by {-100 * self.accuracy_loss:+.2f} points"
+            f"({MAX_FLIP_RATE:.1%} may), and validation accuracy changes by {-100 * self.accuracy_loss:+.2f} points"
         )
 
 
@@ -87,8 +90,8 @@ def choose_precision(
         precision: what was asked for; ``auto`` takes int8 where it is acceptable.
         graph: the float32 model.
         info: what the manifest says of it.
-        texts: held-out texts.
-        targets: their labels' numbers.
+        texts: held-out texts, the validation texts first; the more, the surer the flip rate.
+        targets: the label numbers of the validation texts.
 
     Raises:
         TrainingError: int8 was asked for and is not acceptable.
@@ -116,7 +119,7 @@ def choose_precision(
 
 
 def measure_int8(exact: bytes, quantized: bytes, texts: Sequence[Encoded], targets: npt.NDArray[np.int64]) -> Int8Cost:
-    """Compare the int8 model with itself in other batches, and with the float32 model."""
+    """Compare the int8 model with itself in other batches, and, as far as targets go, with the float32 model."""
     session = Session(quantized)
     alone = onnx_logits(session, texts, rows=1)
     labels = alone.argmax(axis=1)
@@ -128,8 +131,8 @@ def measure_int8(exact: bytes, quantized: bytes, texts: Sequence[Encoded], targe
             batched = onnx_logits(session, texts, rows=rows, order=order)
             flips = max(flips, int((batched.argmax(axis=1) != labels).sum()))
             margin = max(margin, float(np.abs(batched - alone).max()))
-    right = onnx_logits(Session(exact), texts, rows=32).argmax(axis=1) == targets
-    loss = float(right.mean() - (labels == targets).mean())
+    right = onnx_logits(Session(exact), texts[: len(targets)], rows=32).argmax(axis=1) == targets
+    loss = float(right.mean() - (labels[: len(targets)] == targets).mean())
     return Int8Cost(len(texts), flips / len(texts), margin, loss)
 
 

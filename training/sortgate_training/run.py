@@ -53,7 +53,7 @@ def train_bundle(
         threads: of PyTorch, and of ONNX Runtime for the final judgement.
 
     Raises:
-        DataError: no text is left after the text path.
+        DataError: no text, or none of a label, is left after the text path.
         TrainingError: the loss diverged, or the exported model is not good enough.
         PluginError: a component of the text path is unknown or refuses its parameters.
         BundleError: the bundle cannot be written.
@@ -69,12 +69,17 @@ def train_bundle(
     _, learned = encode_part(path, parts.train, labels, say)
     held_out, judged = encode_part(path, parts.validation, labels, say)
 
+    counts = np.bincount(learned.targets, minlength=len(labels)).tolist()
+    if 0 in counts:
+        label = labels[counts.index(0)]
+        raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
+
     module = RecurrentClassifier(config.model, len(vocabulary), len(labels))
     bounds = {"batch_size": config.batch_size, "batch_tokens": config.batch_tokens}
     history = fit(
         module,
         TrainingBatches(learned, **bounds, seed=config.seed),
-        create_loss(config.loss, labels, np.bincount(learned.targets, minlength=len(labels)).tolist()),
+        create_loss(config.loss, labels, counts),
         lambda trained: judge(trained, judged),
         config,
         watch(len(learned)),
@@ -86,8 +91,8 @@ def train_bundle(
     temperature = fit_temperature(torch_logits(module, judged), judged.targets)
     graph = export_graph(module)
     parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
-    if config.precision != "float32" and len(parts.test) > len(held_out):
-        held_out, judged = encode_part(path, parts.test, labels)  # the more texts, the surer the flip rate
+    if config.precision != "float32":
+        held_out += [item for item in path.encode(parts.test.texts) if isinstance(item, Encoded)]
     info = ModelInfo(cell=config.model.cell, opset=OPSET)
     chosen = choose_precision(config.precision, graph, info, held_out, judged.targets)
     if chosen.reason:
@@ -98,7 +103,7 @@ def train_bundle(
 
 
 def encode_part(
-    path: TextPath, corpus: Corpus, labels: list[str], say: Callable[[str], None] = lambda _: None
+    path: TextPath, corpus: Corpus, labels: list[str], say: Callable[[str], None]
 ) -> tuple[list[Encoded], EncodedTexts]:
     """Return the texts that pass the text path and have one of ``labels``, and the same as a table for the network.
 

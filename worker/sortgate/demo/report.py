@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
         first_label_s: from starting the workers to the first label.
         p50_ms, p99_ms: round trip of one text at a time, seen by the client on an idle queue.
         loaded_p50_ms, loaded_p99_ms: from enqueueing to result while all texts were waiting at once.
-        by_worker: texts that each worker answered.
+        by_worker: texts that each worker answered, by its own count; the first, which only tells when it is ready, too.
         identical: texts whose label is the one ``sortgate classify`` gives; None when that was not compared.
     """
 
@@ -77,7 +77,8 @@ def show_report(console: Console, report: Report) -> None:
         ("training", f"{report.train_s:.0f} s", ""),
     ]
     if report.by_worker:
-        rows.append(("by worker", " + ".join(f"{done:,}" for done in report.by_worker), "texts each one answered"))
+        total = sum(report.by_worker) or 1
+        rows.append(("by worker", " + ".join(f"{done / total:.0%}" for done in report.by_worker), "share of the texts"))
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -88,15 +89,15 @@ def show_report(console: Console, report: Report) -> None:
             highlight=False,
         )
     samples = Table(title="Ten of the texts", title_justify="left")
-    for name in ("label", "score", "true label"):
+    for name in ("label", "score", "true label", "text"):
         samples.add_column(name, no_wrap=True)
-    samples.add_column("text", overflow="ellipsis", no_wrap=True)
+    labels = max((len(sample.label or "") + len(sample.truth) for sample in report.samples), default=0)
     for sample in report.samples:
+        text = Text(printable(" ".join(sample.text.split())))
+        # What the other columns and the frame leave: the table itself would shorten the labels instead.
+        text.truncate(max(20, console.width - labels - 25), overflow="ellipsis")
         # Text, not str: a bracket in somebody's text is no markup
-        samples.add_row(
-            Text(printable(sample.label or "–")),
-            f"{sample.score:.3f}",
-            Text(printable(sample.truth), style="" if sample.truth == sample.label else "red"),
-            Text(printable(" ".join(sample.text.split())[:200])),
-        )
+        right = "" if sample.truth == sample.label else "red"
+        label, truth = Text(printable(sample.label or "–")), Text(printable(sample.truth), style=right)
+        samples.add_row(label, f"{sample.score:.3f}", truth, text)
     console.print(samples)

@@ -32,7 +32,7 @@ SAMPLES = 10
 #: Longer than a worker takes to report its count again.
 HEARTBEAT_S = 8.0
 #: What generated texts need; the default is for real ones.
-EPOCHS = ("--epochs", "4")
+EPOCHS = ("--epochs", "3")
 
 
 def run_demo(

@@ -1,0 +1,89 @@
+"""Writes docs/reference from the sources: the command line's help, and the settings. ``make docs`` runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sortgate import settings
+from sortgate.cli import main as group
+from sortgate.settings import Settings
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def cli_page() -> str:
+    """Return the help of every command as one page."""
+    parts = ["# Command line", "", "Written by `make docs` from `--help`; every listing also has `--json`."]
+    for name, text in _help(group, "sortgate"):
+        parts += ["", f"## `{name}`", "", "```text", text, "```"]
+    return "\n".join(parts) + "\n"
+
+
+def _help(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
+    # a fixed width: the page must not depend on the terminal it was written in
+    options: dict[str, Any] = {**command.context_settings, "terminal_width": 100, "max_content_width": 100}
+    with click.Context(command, info_name=path, **options) as context:
+        yield path, "\n".join(line.rstrip() for line in command.get_help(context).splitlines()).strip()
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                child = command.get_command(context, name)
+                if child is not None:
+                    yield from _help(child, f"{path} {name}")
+
+
+def settings_page() -> str:
+    """Return a table of the environment variables, with the comment that stands above each in the source."""
+    notes = _comments(Path(settings.__file__).read_text(encoding="utf-8"))
+    rows = [
+        "# Settings",
+        "",
+        "Written by `make docs` from `sortgate.settings`. A worker and a client read them once, when they start.",
+        "",
+    ]
+    rows += ["| Variable | Default | What it is |", "| --- | --- | --- |"]
+    for field in fields(Settings):
+        default = field.default
+        shown = "" if default in (None, "", ()) else str(int(default)) if isinstance(default, bool) else f"{default}"
+        rows.append(
+            f"| `SORTGATE_{field.name.upper()}` | {f'`{shown}`' if shown else ''} | {notes.get(field.name, '')} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _comments(source: str) -> dict[str, str]:
+    """Return field name → the ``#:`` comment above it."""
+    found = re.findall(r"((?:    #: .*\n)+)    (\w+):", source)
+    return {
+        name: " ".join(line.strip().removeprefix("#: ") for line in text.splitlines()).replace("``", "`")
+        for text, name in found
+    }
+
+
+PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+
+
+def main() -> None:
+    """Write every page; with ``--check`` only say which ones are out of date, and exit with 1 then."""
+    os.environ.pop("COLUMNS", None)
+    stale = []
+    for name, page in PAGES.items():
+        path, text = REFERENCE / name, page()
+        if "--check" not in sys.argv:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(f"docs/reference/{name}")
+    if stale:
+        sys.exit(f"out of date: {', '.join(stale)}: run `make docs`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""``sortgate train`` and ``sortgate evaluate`` from end to end, and every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sortgate.bundle import Bundle
+from sortgate.cli import run
+from sortgate.inference import Classifier
+
+Rows = list[tuple[str, str]]
+QUICK = ("--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--set", "batch_size=16")
+LEARN = (*QUICK, "--set", "optimizer.learning_rate=0.02", "--epochs", "6")
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by the command: undone again
+
+
+@pytest.fixture(scope="module")
+def files(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: Callable[..., Rows],
+    write_rows: Callable[[Path, Rows], Path],
+) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_rows(folder / "train.csv", rows(400))
+    write_rows(folder / "test.csv", [*rows(100, seed=1), ("", "label a"), (" \u200b ", "label a")])
+    return folder
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_train_then_evaluate_then_classify(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], cell: str
+) -> None:
+    out = tmp_path / "models" / "toy"
+    assert run(["train", str(files), "--out", str(out), "--cell", cell, "--json", *LEARN]) == 0
+    captured = capsys.readouterr()
+    trained = json.loads(captured.out)
+    assert trained["metrics"]["accuracy"] > 0.8
+    assert trained["judged_on"] == "test"
+    assert trained["largest_logit_difference"] <= 1e-4
+    assert "test.csv: 1 of 102 rows have no text: dropped" in captured.err
+    assert "359 train, 41 validation, 101 test texts, 3 labels" in captured.err
+    assert captured.err.count("\nepoch ") == 6
+
+    bundle = Bundle.open(out)
+    manifest = bundle.manifest
+    assert str(bundle.path) == trained["bundle"]
+    assert (manifest.name, manifest.model.cell, manifest.model.precision) == ("toy", cell, "float32")
+    assert manifest.labels == ["label a", "label b", "label c"]
+    assert manifest.training["model"]["hidden"] == 8
+    assert manifest.data["test"]["empty"] == 1
+    assert manifest.data["train"]["file"] == "train.csv"
+    assert manifest.provided_by["torch"]
+    assert b"label a" in bundle.read("report.html")
+    assert str(tmp_path) not in (bundle.path / "manifest.json").read_text()
+    assert str(files) not in (bundle.path / "manifest.json").read_text()
+
+    assert run(["evaluate", str(out), str(files), "--json"]) == 0
+    judged = json.loads(capsys.readouterr().out)
+    assert {key: judged[key] for key in trained["metrics"]} == trained["metrics"]
+    assert judged["errors"] == 1  # nothing is left of that text
+    prediction = Classifier.load(out)(["a1 a2 a3 a4 word1"])[0]
+    assert prediction.label == "label a"
+
+
+def test_the_table_is_for_people(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "toy"
+    assert run(["train", str(files / "train.csv"), "--out", str(out), "--quiet", "--epochs", "1", *QUICK]) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert captured.err == ""
+    assert lines[0].split("\t") == ["label", "precision", "recall", "F1", "texts"]
+    assert [line.split("\t")[0] for line in lines[1:5]] == ["label a", "label b", "label c", "macro average"]
+    assert lines[-2].startswith("accuracy ")
+    assert lines[-1] == f"bundle: {Bundle.open(out).path}"
+    assert run(["evaluate", str(out), str(files / "test.csv")]) == 0
+    captured = capsys.readouterr()
+    assert "test.csv: 1 texts cannot be classified: they count as wrong" in captured.err
+    assert "1 unanswered" in captured.out
+
+
+def test_the_same_seed_gives_the_same_model_and_a_new_version(files: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(files / "train.csv"), "--epochs", "2", "--quiet", *QUICK]
+    for name, seed in (("x", "3"), ("x", "3"), ("y", "4")):
+        assert run([*arguments, "--out", str(tmp_path / name), "--seed", seed]) == 0
+    versions = sorted(path.name for path in (tmp_path / "x").iterdir())
+    assert len(versions) == 2
+    models = [Bundle.open(tmp_path / "x" / version).manifest for version in versions]
+    other = Bundle.open(tmp_path / "y").manifest
+    assert models[0].files["model.onnx"] == models[1].files["model.onnx"] != other.files["model.onnx"]
+    assert models[0].metrics["test"] == models[1].metrics["test"]
+
+
+def test_a_configured_text_path_is_recorded_with_its_state(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        "epochs = 1\n[text]\ntokenizer = {name = 'sortgate.bpe.v1', params = {vocab_size = 300}}\n"
+        "postprocessors = [{name = 'sortgate.rename.v1', params = {labels = {'label a' = 'first'}}}]\n"
+    )
+    out = tmp_path / "toy"
+    arguments = ["--out", str(out), "--config", str(config), "--json", "--test", str(files / "test.csv"), *QUICK]
+    assert run(["train", str(files / "train.csv"), *arguments]) == 0
+    manifest = Bundle.open(out).manifest
+    assert manifest.text.tokenizer.params == {"vocab_size": 300}
+    assert manifest.text.tokenizer.state in manifest.files
+    assert json.loads(capsys.readouterr().out)["epochs"] == 1
+    assert {score.label for score in Classifier.load(out)(["a1 word2"])[0].labels} == {"first", "label b", "label c"}
+
+
+def test_int8(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "toy"
+    assert run(["train", str(files), "--out", str(out), "--precision", "auto", "--json", *LEARN]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    manifest = Bundle.open(out).manifest
+    assert trained["precision"] == manifest.model.precision
+    assert any("int8" in note for note in trained["notes"])
+    if manifest.model.precision == "int8":
+        assert manifest.model.flip_rate is not None
+        assert manifest.model.flip_rate <= 0.003
+    Classifier.load(out)  # replays the golden texts
+
+
+def refuse(arguments: list[str], says: str, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Expect one line, another exit status than 0, and nothing left behind."""
+    parent = sorted(out.parent.iterdir())
+    assert run([*arguments, "--out", str(out), "--quiet", *QUICK]) not in {0, None}
+    captured = capsys.readouterr()
+    assert captured.err.startswith("sortgate: error: ")
+    assert captured.err.count("\n") == 1
+    assert says in captured.err
+    assert captured.out == ""
+    assert sorted(out.parent.iterdir()) == parent
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        (b"", "the file is empty"),
+        (b"text,label\n", "no rows"),
+        (b"a,b,c\n1,2,3\n", "there are 'a', 'b', 'c'"),
+        (b"text,label\nx,a\ny,a\n", "only one label, 'a'"),
+        (b"text,label\nx,a\ny,a\nz,b\n", "one example only for label 'b'"),
+        (b"text,label\n,a\n,b\n", "no labelled text"),
+        (b"text,label\nx,a\ny\xe9,b\n", "row 2 (line 3) is not UTF-8"),
+        (b"text,label\nx,a\ny,b,c\n", "row 2 (line 3) has 3 fields"),
+        (b'text,label\nx,a\n"y,b\n', "row 2 (line 3)"),
+        (b"text,label\n!,a\n?,a\n\xe2\x80\x8b,b\n\xe2\x80\x8b\xe2\x80\x8b,b\n", "no text of label 'b' is left"),
+    ],
+)
+def test_bad_data_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, says: str
+) -> None:
+    data = tmp_path / "data.csv"
+    if content is not None:
+        data.write_bytes(content)
+    refuse(["train", str(data)], says, tmp_path / "toy", capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--text-column", "body"], "no column 'body' (--text-column); there are 'text', 'label'"),
+        (["--set", "model.hiden=3"], "did you mean model.hidden?"),
+        (["--epochs", "0"], "epochs: expected `int` >= 1"),
+        (["--config", "none.toml"], "none.toml: No such file"),
+        (["--cell", "gru", "--precision", "int8"], "no int8 GRU"),
+        (["--set", "text.tokenizer=none.v1"], "none.v1"),
+        (["--set", "text.tokenizer.name=sortgate.bpe.v1", "--set", "text.tokenizer.params.size=2"], "size"),
+        (["--plugins-dir", "none"], "none"),
+        (["--test", "none.csv"], "none.csv: No such file"),
+        (["--set", "optimizer.learning_rate=1e30", "--set", "optimizer.gradient_clip=0"], "the loss became nan"),
+    ],
+)
+def test_bad_options_are_one_line(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    refuse(["train", str(files / "train.csv"), *arguments], says, tmp_path / "toy", capsys)
+
+
+@pytest.mark.parametrize(("out", "says"), [("bad name", "a bundle's name is"), ("file/toy", "file is a file")])
+def test_a_place_without_room_is_refused_before_training(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, says: str
+) -> None:
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.iterdir())
+    assert run(["train", str(files), "--out", str(tmp_path / out)]) == 78
+    assert says in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("bundle", "data", "says"),
+    [("none", "test.csv", "none: no such folder"), ("toy", "none.csv", "No such file"), ("toy", ".", "no test file")],
+)
+def test_evaluate_refuses_in_one_line(
+    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], bundle: str, data: str, says: str
+) -> None:
+    (tmp_path / "test.csv" if data != "." else tmp_path / "x.csv").write_text("text,label\nx,billing\n")
+    path = toy_bundle if bundle == "toy" else tmp_path / bundle
+    assert run(["evaluate", str(path), str(tmp_path / data)]) != 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith("sortgate: error: ")
+    assert captured.err.count("\n") == 1
+    assert says in captured.err
+
+
+def interrupted(data: Path, out: Path, after: str) -> tuple[int, str]:
+    """Run a long training as its own process, send SIGINT once its output holds ``after``; status and output."""
+    command = [sys.executable, "-m", "sortgate", "train", str(data), "--out", str(out), "--epochs", "100000", *QUICK]
+    arguments = ["--set", "patience=100000", "--set", "schedule.name=constant"]
+    log = out.parent / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=file, stderr=file, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while after not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            return process.wait(30), log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_ctrl_c_exports_the_best_epoch_so_far(files: Path, tmp_path: Path) -> None:
+    out = tmp_path / "toy"
+    status, output = interrupted(files / "train.csv", out, "epoch 3/")
+    assert status == 0, output
+    assert "stopped by Ctrl-C; epoch " in output
+    assert "Traceback" not in output
+    classifier = Classifier.load(out)
+    history = classifier.manifest.metrics["history"]
+    assert history["stopped"] == "stopped by Ctrl-C"
+    best = max(history["epochs"], key=lambda epoch: (epoch["validation_macro_f1"], -epoch["validation_loss"]))
+    assert history["best"] == best["number"]
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(
+    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
+) -> None:
+    data = write_rows(tmp_path / "large.csv", rows(6_000))
+    status, output = interrupted(data, tmp_path / "toy", "labels\n")
+    assert status == 130, output
+    assert output.splitlines()[-1] == "sortgate: stopped"
+    assert "Traceback" not in output
+    assert not (tmp_path / "toy").exists()
