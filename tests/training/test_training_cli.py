@@ -54,7 +54,7 @@ def test_train_then_evaluate_then_classify(
     assert trained["largest_logit_difference"] <= 1e-4
     assert "test.csv: 1 of 102 rows have no text: dropped" in captured.err
     assert "359 train, 41 validation, 101 test texts, 3 labels" in captured.err
-    assert captured.err.count("\nepoch ") == 6
+    assert captured.err.count("\nepoch ") == trained["epochs"] >= 4
 
     bundle = Bundle.open(out)
     manifest = bundle.manifest
