@@ -41,7 +41,7 @@ models/demo:
 	mkdir -p models && $(BIN)/python -m sortgate.demo.texts 20000 > models/demo-texts.csv
 	$(BIN)/sortgate demo --models models
 
-docs: install-dev  ## write docs/reference from the command line and the hooks
+docs: install-dev  ## write docs/reference and the index of the decisions
 	$(BIN)/python docs/generate.py
 
 soak: install-dev  ## the fault tests, slow ones included

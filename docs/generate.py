@@ -1,4 +1,4 @@
-"""Writes docs/reference from the sources: the command line's help, and the settings. ``make docs`` runs it."""
+"""Writes docs/reference from the sources, and the index of the decisions. ``make docs`` runs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sortgate import settings
 from sortgate.cli import main as group
 from sortgate.settings import Settings
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
 
 
 def cli_page() -> str:
@@ -67,7 +67,25 @@ def _comments(source: str) -> dict[str, str]:
     }
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+def decisions_page() -> str:
+    """Return the list of decisions, by their headings."""
+    rows = [
+        "# Decisions",
+        "",
+        "One page each: the context, the options with what was measured, the choice. The list is written by `make docs`.",
+        "",
+    ]
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        heading = path.read_text(encoding="utf-8").partition("\n")[0]
+        rows.append(f"- [{heading.removeprefix('# ')}]({path.name})")
+    return "\n".join(rows) + "\n"
+
+
+PAGES = {
+    "reference/cli.md": cli_page,
+    "reference/settings.md": settings_page,
+    "decisions/README.md": decisions_page,
+}
 
 
 def main() -> None:
@@ -75,12 +93,12 @@ def main() -> None:
     os.environ.pop("COLUMNS", None)
     stale = []
     for name, page in PAGES.items():
-        path, text = REFERENCE / name, page()
+        path, text = DOCS / name, page()
         if "--check" not in sys.argv:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(f"docs/reference/{name}")
+            stale.append(f"docs/{name}")
     if stale:
         sys.exit(f"out of date: {', '.join(stale)}: run `make docs`")
 

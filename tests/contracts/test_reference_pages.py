@@ -1,4 +1,4 @@
-"""docs/reference is what the sources say, and the index of decisions is complete."""
+"""What `make docs` writes is up to date: the reference and the index of the decisions; and no link is broken."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.mark.parametrize("columns", ["60", "200"])
-def test_reference_is_up_to_date_whatever_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_generated_pages_are_up_to_date_whatever_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     command = [sys.executable, str(DOCS / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_every_decision_is_listed() -> None:
-    listed = re.findall(r"\((\d{4}-[\w-]+\.md)\)", (DOCS / "decisions/README.md").read_text())
-    assert listed == sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class Report(msgspec.Struct, frozen=True):
         first_label_s: from starting the workers to the first label.
         p50_ms, p99_ms: round trip of one text at a time, seen by the client on an idle queue.
         loaded_p50_ms, loaded_p99_ms: from enqueueing to result while all texts were waiting at once.
-        by_worker: texts that each worker answered, by its own count; the first, which only tells when it is ready, too.
+        by_worker: texts that each worker answered, by its own count (heartbeats lag a little).
         identical: texts whose label is the one ``sortgate classify`` gives; None when that was not compared.
     """
 
