@@ -110,14 +110,19 @@ def test_sigterm_finishes_and_hands_back(
 def test_a_second_worker_joins_and_leaves(start_worker: StartWorker, redis_url: str, redis: redis_py.Redis) -> None:
     first = start_worker()
     with Client(redis_url, queue="toy") as client:
-        ids = client.submit(TEXTS * 60)
+        ids = client.submit(TEXTS * 20)
         second = start_worker()
 
         def done() -> dict[int, int]:
             beats = (json.loads(beat) for beat in redis.hvals(keys.workers("toy")))
             return {beat["pid"]: beat["done"] for beat in beats}
 
-        wait_for(lambda: done().get(second.pid, 0) > 0 and done().get(first.pid, 0) > 0)
+        def both_answered() -> bool:
+            ids.extend(client.submit(TEXTS))  # however fast the machine is, there is work for both
+            time.sleep(0.1)
+            return done().get(second.pid, 0) > 0 and done().get(first.pid, 0) > 0
+
+        wait_for(both_answered)
         assert second.stop() == 0
         answered = [r.id for r in client.results(max=len(ids), timeout=60)]
     found = audit(ids, ids, answered)
