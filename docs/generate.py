@@ -72,7 +72,7 @@ def decisions_page() -> str:
     rows = [
         "# Decisions",
         "",
-        "One page each: the context, the options with what was measured, the choice. The list is written by `make docs`.",
+        "One page each: the context, the options with what was measured, the choice. Listed by `make docs`.",
         "",
     ]
     for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
