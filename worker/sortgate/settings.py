@@ -49,7 +49,7 @@ class Settings:
     #: ``a,b=name``: queue a serves bundle a, queue b serves bundle ``name``.
     queues: tuple[str, ...] = ()
     #: Most texts that one pool process gets at a time.
-    batch_texts: int = 128
+    batch_texts: int = 256
     #: A batch that takes longer is stopped by killing its process.
     batch_timeout_s: float = 30.0
     #: A worker that has not renewed a text's lease for this long has lost it.
