@@ -17,8 +17,11 @@ STREAMS = [keys.requests(Q, "high"), keys.requests(Q), keys.requests(Q, "low")]
 FIELDS = ["v", "1", "id", "x", "status", "ok", "label", "a"]
 
 
-def read(redis: redis_py.Redis, consumer: str = "w1", room: int = 100, bound: int = 1000) -> Any:
-    return run_script(redis, "read", [*STREAMS, keys.results(Q)], keys.GROUP, consumer, room, bound)
+def read(redis: redis_py.Redis, consumer: str = "w1", room: int = 100) -> None:
+    """Give a consumer what no other has, as a worker reads it."""
+    for stream in STREAMS:
+        run_script(redis, "group", [stream], keys.GROUP)
+        redis.xreadgroup(keys.GROUP, consumer, {stream: ">"}, count=room)
 
 
 def commit(redis: redis_py.Redis, *answers: tuple[int, str, str, str, str, list[str]], **options: int) -> list[int]:
@@ -60,29 +63,22 @@ def deliveries(redis: redis_py.Redis, stream: str = STREAMS[1]) -> dict[str, tup
     return {item["message_id"]: (item["consumer"], item["times_delivered"]) for item in pending}
 
 
-def test_read_creates_the_group_and_finds_what_came_before_it(redis: redis_py.Redis) -> None:
+def test_the_group_starts_at_the_first_entry_and_is_made_once(redis: redis_py.Redis) -> None:
     entry = add(redis)
-    _, full, found = read(redis)
-    assert full == 0
-    assert [(number, [e[0] for e in entries]) for number, entries in found] == [(2, [entry])]
+    read(redis)
+    assert deliveries(redis) == {entry: ("w1", 1)}
+    read(redis, "w2")
+    assert deliveries(redis) == {entry: ("w1", 1)}, "the group that is there stays as it is"
 
 
-def test_read_prefers_urgent_texts_and_fills_its_room(redis: redis_py.Redis) -> None:
-    for number in (1, 2, 3):
-        for _ in range(50):
-            add(redis, number)
-    counts = {number: len(entries) for number, entries in read(redis, room=24)[2]}
-    assert counts == {1: 16, 2: 6, 3: 2}
-    redis.delete(STREAMS[0], STREAMS[2])
-    found = read(redis, room=30)[2]
-    assert sum(len(entries) for _, entries in found) == 30, "one stream alone may fill the room"
-
-
-def test_read_pauses_while_results_are_full(redis: redis_py.Redis) -> None:
-    add(redis)
-    redis.xadd(keys.results(Q), {"a": "b"})
-    _, full, found = read(redis, bound=1)
-    assert (full, found) == (1, [])
+def test_the_group_can_be_made_while_memory_is_full(redis: redis_py.Redis) -> None:
+    entry = add(redis)
+    redis.config_set("maxmemory", 1)
+    with pytest.raises(redis_py.ResponseError, match="maxmemory"):
+        redis.xgroup_create(STREAMS[1], "another", "0")
+    read(redis)
+    redis.config_set("maxmemory", 0)
+    assert deliveries(redis) == {entry: ("w1", 1)}
 
 
 def test_commit_answers_once(redis: redis_py.Redis) -> None:
@@ -151,7 +147,7 @@ def test_undeliverable_reply_ends_in_results(redis: redis_py.Redis, broken: str)
 def test_results_of_the_wrong_type_lose_nothing(redis: redis_py.Redis) -> None:
     redis.set(keys.results(Q), "x")
     entry = add(redis)
-    run_script(redis, "read", [*STREAMS, keys.prefix(Q) + "none"], keys.GROUP, "w1", 10, 1000)
+    read(redis)
     with pytest.raises(redis_py.ResponseError, match="WRONGTYPE"):
         commit(redis, (2, entry, "", "", "ok", FIELDS))
     assert entry in deliveries(redis), "still to be answered"

@@ -22,6 +22,7 @@
     │   ├── EmptyTextError          nothing is left to classify
     │   ├── TextTooLongError        over a limit of the bundle
     │   └── ComponentError          a component raised, or returned the wrong type
+    ├── InferenceError              ONNX Runtime failed on a batch that looked good
     ├── MessageError                a request on a stream breaks the wire format
     └── ClientError                 a client call did not get its answer
         ├── BrokerError             Redis is absent, refuses or broke off (retriable)
@@ -158,6 +159,10 @@ class ComponentError(TextError):
     def __init__(self, message: str, component: str) -> None:
         super().__init__(message)
         self.component = component
+
+
+class InferenceError(SortgateError):
+    """ONNX Runtime failed on a batch whose texts all passed the text path; the message holds no text."""
 
 
 class MessageError(SortgateError):

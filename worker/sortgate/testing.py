@@ -94,13 +94,15 @@ class FakeWorker:
 
         queue, settings = self._queue, Settings()
         streams = [keys.requests(queue, priority) for priority in PRIORITIES]
-        now_ms, _, found = run_script(
-            client, "read", [*streams, keys.results(queue)], keys.GROUP, "fake", self._batch, settings.results_limit
-        )
-        entries = [(number, entry, fields) for number, rows in found for entry, fields in rows]
+        seconds, microseconds = client.execute_command("TIME")
+        entries = [
+            (number, entry, fields)
+            for number, stream in enumerate(streams, 1)
+            for entry, fields in self._read(client, stream)
+        ]
         if not entries:
             return False
-        answers = self._answer(entries, now_ms)
+        answers = self._answer(entries, int(seconds) * 1000 + int(microseconds) // 1000)
         everything = [*streams, keys.results(queue), keys.dead(queue), keys.seen(queue), keys.counters(queue)]
         window_ms = round(settings.dedupe_window_s * 1000)
         run_script(
@@ -108,6 +110,22 @@ class FakeWorker:
             3_600_000, 100_000, 604_800_000, answers,
         )  # fmt: skip
         return True
+
+    def _read(self, client: Any, stream: str) -> list[tuple[bytes, list[bytes]]]:
+        import redis
+
+        from sortgate import keys
+        from sortgate.streams.scripts import run_script
+
+        group = ("GROUP", keys.GROUP, "fake", "COUNT", self._batch)
+        try:
+            reply = client.execute_command("XREADGROUP", *group, "STREAMS", stream, ">")
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            run_script(client, "group", [stream], keys.GROUP)
+            return []
+        return list(reply[0][1]) if reply else []
 
     def _answer(self, entries: list[tuple[int, bytes, list[bytes]]], now_ms: int) -> bytes:
         import msgspec

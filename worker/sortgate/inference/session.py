@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sortgate.bundle.onnx_check import check_onnx
-from sortgate.errors import BundleFormatError, ConfigurationError, SortgateError
+from sortgate.errors import BundleFormatError, ConfigurationError, InferenceError, SortgateError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -81,7 +81,8 @@ class Session:
         """Return logits ``[batch, labels]`` for ids ``[batch, time]``, 0-padded, and lengths ``[batch]``, each ≥ 1.
 
         Raises:
-            SortgateError: the session was started before a fork, or ONNX Runtime failed; the message holds no text.
+            InferenceError: ONNX Runtime failed; the message holds no text.
+            SortgateError: the session was started before a fork.
         """
         if self._started is None:
             self.start()
@@ -89,7 +90,7 @@ class Session:
         try:
             logits: FloatArray = self._started.run(None, {"ids": ids, "lengths": lengths})[0]
         except Exception as error:
-            raise SortgateError(f"ONNX Runtime failed on a batch {list(ids.shape)}: {_first_line(error)}") from None
+            raise InferenceError(f"ONNX Runtime failed on a batch {list(ids.shape)}: {_first_line(error)}") from None
         return logits
 
     def _check_process(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billiard.exceptions import TimeLimitExceeded
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.utils.log import get_logger
 
-from sortgate.errors import BundleError, ConfigurationError, PluginError, SortgateError
+from sortgate.errors import BundleError, ConfigurationError, InferenceError, PluginError, SortgateError
 from sortgate.settings import Settings
 from sortgate.worker.child import ready, run_batch
 from sortgate.worker.entries import Batch, pack_batch
@@ -79,12 +79,12 @@ class Dispatcher:
             return
         consumers = list(self.consumers.values())
         idle = self._pool.num_processes - len(self._running)
-        while idle > 0 and any(consumer.waiting for consumer in consumers):
+        while idle > 0 and any(consumer.hand.waiting for consumer in consumers):
             consumer = consumers[self._turn % len(consumers)]
             self._turn += 1
             # An idle process gets its share at once; nobody waits for a batch to fill up.
-            share = -(-consumer.waiting // idle)
-            batch = consumer.take(min(self._settings.batch_texts, share))
+            share = -(-consumer.hand.waiting // idle)
+            batch = consumer.hand.take(min(self._settings.batch_texts, share))
             if batch is not None:
                 self._start(consumer, batch)
                 idle = self._pool.num_processes - len(self._running) if batch in self._running else 0
@@ -97,8 +97,8 @@ class Dispatcher:
 
         def on_done(answers: bytes) -> None:
             self._running.discard(batch)
+            self.fill()  # before the commit: the process that has just become idle need not wait for it
             consumer.commit(answers, batch.entries)
-            self.fill()
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
@@ -113,7 +113,7 @@ class Dispatcher:
         )  # fmt: skip
         if batch.job is None:  # the pool is closing
             self._running.discard(batch)
-            consumer.put_back(batch)
+            consumer.hand.put_back(batch)
         else:
             # When the broker's link breaks, Celery discards jobs that no process has accepted, on the assumption that
             # the broker delivers them again. Ours come from the stream: those already written to a process stay, or
@@ -122,14 +122,18 @@ class Dispatcher:
 
     def _failed(self, consumer: QueueConsumer, batch: Batch, info: Any) -> None:
         if isinstance(info.exception, FATAL):
-            consumer.put_back(batch)
+            consumer.hand.put_back(batch)
             self._on_fatal(info.exception)
             return
         # by type: billiard wraps the exceptions that it raises in this process
         if issubclass(info.type, TimeLimitExceeded):
             code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
-        else:
+        elif issubclass(info.type, WorkerLostError):
             code, message = "worker_lost", "the process that classified it died"
+        elif isinstance(info.exception, InferenceError):
+            code, message = "inference_failed", str(info.exception)
+        else:  # its message may hold a text
+            code, message = "inference_failed", f"classifying it raised {info.type.__name__}"
         logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, code, len(batch.entries))
         consumer.failed(batch, code, message)
 
@@ -145,7 +149,7 @@ class Dispatcher:
                 outbound.remove(batch.job)
             type(batch.job).discard(batch.job)
             self._running.discard(batch)
-            self.consumers[batch.queue].put_back(batch)
+            self.consumers[batch.queue].hand.put_back(batch)
 
     def _finish_writing(self, batch: Batch, process: Any) -> None:
         """Write the rest of a batch larger than the pipe's buffer; at shutdown no event loop is left to do it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,38 +20,56 @@ from sortgate.streams.connection import connection_options
 Reply = Any
 OnReply = Callable[[Reply], None]
 
+_CHUNK_BYTES = 262_144
+#: A TLS socket that cannot go on raises its own exceptions; the kernel's has the one of a plain socket.
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 
 class LinkLost(Exception):  # noqa: N818 - an event, caught by the queue consumer, never shown as an error of its own
     """The connection broke, or Redis stayed silent for longer than allowed."""
 
 
 class Link:
-    """A pipelined, event-driven Redis connection (RESP2).
+    """A pipelined, event-driven Redis connection (RESP2) that never makes the event loop wait.
 
-    redis-py connects (TLS, authentication, database); from then on this class reads the socket itself, since
-    redis-py's own reader blocks until a reply is complete and the event loop must never wait for one.
+    redis-py connects (TLS, authentication, database); from then on this class reads and writes the socket itself:
+    redis-py's own reader blocks until a reply is complete, and so would a TLS socket until a record is. What the
+    kernel does not take of a command, since Redis is slow or silent, is written when it does.
 
     Args:
         settings: for the URL and the time-outs.
         name: client name shown by ``CLIENT LIST``.
+        on_lost: told when the link breaks while the event loop reads or writes it.
     """
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str, on_lost: Callable[[LinkLost], None]) -> None:
         self._settings = settings
         self._name = name
+        self._on_lost = on_lost
+        self._hub: Any = None
         self._connection: redis.Connection | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[OnReply] = deque()
-        self._deadline = 0.0
+        #: for each reply owed, its callback and the seconds that its command may block on top of the time-out
+        self._owed: deque[tuple[OnReply, float]] = deque()
+        self._unsent = bytearray()
+        #: A second descriptor of the socket while there is something unsent: the poller takes each one only once.
+        self._writer: int | None = None
+        self._progress_at = 0.0
 
     @property
     def connected(self) -> bool:
         """Whether commands can be sent."""
         return self._connection is not None
 
-    def fileno(self) -> int:
-        """File descriptor for the event loop."""
-        return int(self._socket.fileno())
+    @property
+    def owes(self) -> int:
+        """Number of replies that have not come yet."""
+        return len(self._owed)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of commands that the kernel has not taken yet."""
+        return len(self._unsent)
 
     @property
     def _socket(self) -> Any:
@@ -57,12 +78,11 @@ class Link:
         return self._connection._sock
 
     def connect(self) -> None:
-        """Connect and authenticate.
+        """Connect and authenticate; this alone may block, for at most the socket's time-outs.
 
         Raises:
             BrokerError: Redis is absent, refuses, or does not answer in time.
         """
-        timeout = self._settings.socket_timeout_s
         options = connection_options(self._settings)
         pool = redis.ConnectionPool.from_url(self._settings.redis_url, **options, client_name=self._name)
         connection: redis.Connection = pool.connection_class(**pool.connection_kwargs)
@@ -71,9 +91,56 @@ class Link:
         except (redis.RedisError, OSError) as error:
             raise BrokerError(f"Redis does not answer: {error}") from None
         self._connection = connection
-        self._socket.settimeout(timeout)
+        self._socket.setblocking(False)
         self._reader = hiredis.Reader()
-        self._waiting.clear()
+        self._progress_at = time.monotonic()
+        self._register()
+
+    # -- event loop -------------------------------------------------------------------------------------------------
+
+    def attach(self, hub: Any) -> None:
+        """Be read and written by this event loop, now if connected and after every :meth:`connect`."""
+        self._hub = hub
+        if self.connected:
+            self._register()
+
+    def detach(self) -> None:
+        """Leave the event loop; :meth:`call` still works."""
+        if self._hub is not None and self.connected:
+            self._hub.remove(self._socket.fileno())
+        self._close_writer()
+        self._hub = None
+
+    def _register(self) -> None:
+        if self._hub is not None:
+            self._hub.add_reader(self._socket.fileno(), self._on_readable)
+            self._want_to_write()
+
+    def _on_readable(self) -> None:
+        try:
+            self.receive()
+        except LinkLost as error:
+            self._on_lost(error)
+
+    def _on_writable(self) -> None:
+        try:
+            self._flush()
+        except LinkLost as error:
+            self._on_lost(error)
+
+    def _want_to_write(self) -> None:
+        if self._unsent and self._writer is None and self._hub is not None:
+            self._writer = os.dup(self._socket.fileno())
+            self._hub.add_writer(self._writer, self._on_writable)
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            if self._hub is not None:
+                self._hub.remove(writer)
+            os.close(writer)
+
+    # -- commands ---------------------------------------------------------------------------------------------------
 
     def send(self, on_reply: OnReply, *command: bytes | str | int, patience_s: float = 0.0) -> None:
         """Send a command; ``on_reply`` gets its reply, or the error reply as an exception object.
@@ -84,15 +151,35 @@ class Link:
         Raises:
             LinkLost: the connection is gone.
         """
+        if self._connection is None:
+            raise LinkLost("not connected")
+        if not self._owed:
+            self._progress_at = time.monotonic()
+        self._owed.append((on_reply, patience_s))
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub names no union
+        if self._unsent:
+            self._unsent += packed
+            return
+        sent = self._write(packed)
+        if sent < len(packed):
+            self._unsent += memoryview(packed)[sent:]
+            self._want_to_write()
+
+    def _write(self, data: bytes | bytearray) -> int:
         try:
-            self._socket.sendall(
-                hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub names no union
-            )
+            return int(self._socket.send(data))
+        except _NOT_NOW:
+            return 0
         except OSError as error:
             raise LinkLost(str(error)) from None
-        deadline = time.monotonic() + self._settings.socket_timeout_s + patience_s
-        self._deadline = deadline if not self._waiting else max(self._deadline, deadline)
-        self._waiting.append(on_reply)
+
+    def _flush(self) -> None:
+        """Write what the kernel takes now of what is unsent."""
+        if self._unsent and (sent := self._write(self._unsent)):
+            del self._unsent[:sent]
+            self._progress_at = time.monotonic()
+        if not self._unsent:
+            self._close_writer()
 
     def receive(self) -> None:
         """Read what has arrived and hand complete replies to their callbacks.
@@ -101,55 +188,81 @@ class Link:
             LinkLost: the connection is gone.
         """
         try:
-            self._feed(self._socket.recv(262_144))
-            pending = getattr(self._socket, "pending", None)
-            while pending is not None and pending():  # TLS may hold decrypted bytes that no poll reports
-                self._feed(self._socket.recv(262_144))
-        except (OSError, hiredis.ProtocolError) as error:
+            # Whatever TLS has decrypted is read too: no poll would report it. A plain socket is asked once.
+            while self._read() and isinstance(self._socket, ssl.SSLSocket):
+                pass
+        except hiredis.ProtocolError as error:
             raise LinkLost(str(error)) from None
         while self._connection is not None:
             reply = self._reader.gets()
             if reply is False:
                 return
-            self._waiting.popleft()(reply)
+            if not self._owed:
+                raise LinkLost("Redis sent a reply that nobody asked for")
+            self._owed.popleft()[0](reply)
 
-    def _feed(self, data: bytes) -> None:
+    def _read(self) -> bool:
+        try:
+            data = self._socket.recv(_CHUNK_BYTES)
+        except _NOT_NOW:
+            return False
+        except OSError as error:
+            raise LinkLost(str(error)) from None
         if not data:
             raise LinkLost("closed by Redis")
         # Time-outs are for silence: a large reply on a slow network may take its time.
-        self._deadline = max(self._deadline, time.monotonic() + self._settings.socket_timeout_s)
+        self._progress_at = time.monotonic()
         self._reader.feed(data)
+        return True
 
     def call(self, *command: bytes | str | int) -> Reply:
         """Send a command and wait for its reply; replies owed before it go to their callbacks first.
 
         Raises:
-            LinkLost: the connection is gone, or the reply did not come in time.
+            LinkLost: the connection is gone, or Redis was silent for the socket's time-out.
             BrokerError: Redis answered with an error.
         """
         box: list[Reply] = []
         self.send(box.append, *command)
         while not box:
-            self.receive()  # raises when nothing comes for the socket's time-out
+            poller = select.poll()
+            poller.register(self._socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+            if not poller.poll(max(0.0, self._overdue_at() - time.monotonic()) * 1000.0):
+                self.check()
+            self._flush()
+            self.receive()
             if self._connection is None:
                 raise LinkLost("closed while a reply was owed")
         if isinstance(box[0], hiredis.ReplyError):
             raise BrokerError(str(box[0]))
         return box[0]
 
-    @property
-    def owes(self) -> int:
-        """Number of replies that have not come yet."""
-        return len(self._waiting)
+    def _overdue_at(self) -> float:
+        """Return when the silence is too long: further commands do not extend it, bytes that move do."""
+        return self._progress_at + self._settings.socket_timeout_s + self._owed[0][1]
 
     def check(self) -> None:
         """Raise :class:`LinkLost` when a reply is overdue (a silent peer sends no reset)."""
-        if self._waiting and time.monotonic() > self._deadline:
+        if self._owed and time.monotonic() >= self._overdue_at():
             raise LinkLost("Redis has been silent for too long")
 
     def close(self) -> None:
         """Close the connection; replies still owed never come."""
+        hub = self._hub
+        self.detach()
+        self._hub = hub  # for the next connection
         connection, self._connection = self._connection, None
-        self._waiting.clear()
+        self._owed.clear()
+        self._unsent.clear()
         if connection is not None:
             connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+
+def raise_error(reply: Reply) -> None:
+    """A callback for commands whose reply does not matter unless it is an error, which ends the link.
+
+    Raises:
+        LinkLost: Redis answered with an error: what the link stands on (a script, a right, memory) is gone.
+    """
+    if isinstance(reply, hiredis.ReplyError):
+        raise LinkLost(str(reply))

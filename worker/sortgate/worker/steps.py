@@ -129,6 +129,7 @@ def _finish(sender: Any, **_: Any) -> None:
     service = getattr(sender, "sortgate", None)
     if service is not None:
         service.finish()
+    sender.app.sortgate_status = sender.exitcode  # `sortgate worker` ends with it; Celery's entry point drops it
 
 
 def install(app: Any) -> None:

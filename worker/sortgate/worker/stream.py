@@ -1,4 +1,4 @@
-"""Reads one queue's streams, keeps its leases, commits its answers, and heals its link to Redis.
+"""Reads one queue's streams, keeps its leases, commits its answers, and heals its links to Redis.
 
 Everything here runs in the worker's main process, in the event loop's thread. Nothing is taken off the table of
 entries in hand before Redis has confirmed the commit of its answer, so a broken link only repeats work.
@@ -10,8 +10,8 @@ import json
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import hiredis
@@ -24,17 +24,17 @@ from sortgate.settings import Settings
 from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
-from sortgate.worker.entries import Batch, Entry, EntryKey, batch_bound, pack_keys
-from sortgate.worker.link import Link, LinkLost
+from sortgate.worker.commits import Commits
+from sortgate.worker.entries import Batch, Entry, pack_keys
+from sortgate.worker.hand import Hand
+from sortgate.worker.link import Link, LinkLost, raise_error
+from sortgate.worker.shares import shares
 
 logger = get_logger(__name__)
 
-_SCRIPTS = ("read", "commit", "claim", "recover", "renew", "release")
+_SCRIPTS = ("group", "commit", "claim", "recover", "renew", "release")
 #: How long an idle worker's read blocks in Redis; a link that is silent for longer than this + the time-out is dead.
 BLOCK_MS = 2000
-REPLY_TTL_MS = 3_600_000
-DEAD_LIMIT = 100_000
-DEAD_AGE_MS = 7 * 24 * 3_600_000
 #: Consumers of workers that vanished are deleted once they have been empty and idle for this long.
 IDLE_CONSUMER_MS = 3_600_000
 FINISH_ATTEMPTS = 3
@@ -49,47 +49,46 @@ class QueueConsumer:
         settings: bounds, leases and time-outs.
         capacity: most entries in hand.
         on_entries: called when entries are waiting for a pool process.
+
+    Attributes:
+        hand: the entries read and not yet confirmed as answered.
+        done: texts that this worker has answered.
     """
 
     def __init__(self, queue: str, settings: Settings, capacity: int, on_entries: Callable[[], None]) -> None:
         self.queue = queue
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+        self.hand = Hand(queue, capacity, settings.batch_texts, settings.max_deliveries)
+        self.done = 0
         self._settings = settings
-        self._capacity = capacity
         self._on_entries = on_entries
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
-        self._reads = Link(settings, f"sortgate-{queue}-read")
-        self._commands = Link(settings, f"sortgate-{queue}")
-        self._hub: Any = None
-        self._table: dict[EntryKey, Entry] = {}
-        self._waiting: deque[Entry] = deque()
-        self._uncommitted: dict[int, tuple[bytes, list[Entry]]] = {}
-        self._next_commit = 0
+        self._reads = Link(settings, f"sortgate-{queue}-read", self._lost)
+        self._commands = Link(settings, f"sortgate-{queue}", self._lost)
+        self._links = (self._commands, self._reads)
+        self._commits = Commits(queue, settings, self._commands, self._on_confirmed)
         self._reading = False
+        #: which streams had texts at the last read
+        self._busy = [True] * len(self._streams)
         self._stopping = False
         self._results_full = False
         self._attempts = 0
         self._connect_at = 0.0
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
-        self.done = 0
 
     # -- event loop -------------------------------------------------------------------------------------------------
 
     def attach(self, hub: Any) -> None:
         """Register with the event loop; called again after every restart of Celery's consumer."""
-        self._hub = hub
-        for link in (self._reads, self._commands):
-            if link.connected:
-                hub.add_reader(link.fileno(), self._on_readable, link)
+        for link in self._links:
+            link.attach(hub)
         self.tick()
 
     def detach(self) -> None:
         """Leave the event loop; links stay open and the answers of running batches are still committed."""
-        for link in (self._reads, self._commands):
-            if self._hub is not None and link.connected:
-                self._hub.remove(link.fileno())
-        self._hub = None
+        for link in self._links:
+            link.detach()
 
     def tick(self) -> None:
         """Do what is due: reconnect, renew leases, sweep, notice a silent peer. Called a few times a second."""
@@ -99,8 +98,8 @@ class QueueConsumer:
                 self._connect()
             return
         try:
-            self._reads.check()
-            self._commands.check()
+            for link in self._links:
+                link.check()
             if now >= self._renew_at:
                 self._renew_at = now + self._settings.lease_s / 3.0
                 self._renew()
@@ -111,44 +110,30 @@ class QueueConsumer:
         except LinkLost as error:
             self._lost(error)
 
-    def _on_readable(self, link: Link) -> None:
-        try:
-            link.receive()
-        except LinkLost as error:
-            self._lost(error)
-
-    # -- link -------------------------------------------------------------------------------------------------------
+    # -- links ------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         try:
-            for link in (self._commands, self._reads):
+            for link in self._links:
                 link.connect()
                 for name in _SCRIPTS:
                     link.call("SCRIPT", "LOAD", load_script(name))
-            seconds, microseconds = self._commands.call("TIME")
-            self._set_clock(int(seconds) * 1000.0 + int(microseconds) / 1000.0)
+            self._set_clock(self._commands.call("TIME"))
             found = self._commands.call(
                 *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer,
-                pack_keys(list(self._table.values())), self._capacity + 1000,
+                pack_keys(self.hand.entries()), self.hand.capacity + 1000,
             )  # fmt: skip
             self._accept(found, counted=True)
-            for number in self._uncommitted:
-                self._send_commit(number)
+            self._commits.resend()
         except (BrokerError, LinkLost) as error:
             self._lost(error)
             return
-        if self._hub is not None:
-            for link in (self._reads, self._commands):
-                self._hub.add_reader(link.fileno(), self._on_readable, link)
         self._on_entries()
         self._renew_at = self._sweep_at = 0.0
 
     def _lost(self, error: Exception) -> None:
-        for link in (self._reads, self._commands):
-            if link.connected:
-                if self._hub is not None:
-                    self._hub.remove(link.fileno())
-                link.close()
+        for link in self._links:
+            link.close()
         self._reading = False
         pause = RECONNECT_S[min(self._attempts, len(RECONNECT_S) - 1)]
         if self._attempts == 0:
@@ -167,54 +152,64 @@ class QueueConsumer:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    @property
-    def waiting(self) -> int:
-        """Entries that no pool process has yet."""
-        return len(self._waiting)
-
-    @property
-    def in_hand(self) -> int:
-        """Entries read and not yet confirmed as answered."""
-        return len(self._table)
-
     def _read(self) -> None:
-        """Ask for more unless a read is on its way; at half of the capacity, so that reads stay large."""
-        room = self._capacity - len(self._table)
-        if self._reading or self._stopping or room * 2 < self._capacity or not self._reads.connected:
+        """Ask for more unless a read is on its way; at half of the capacity, so that reads stay large.
+
+        One command a stream, sent together: a single one over all three would not prioritise, and a script's reply
+        costs Redis twice as much.
+        """
+        room = self.hand.room
+        if self._reading or self._stopping or room * 2 < self.hand.capacity or not self._reads.connected:
             return
         self._reading = True
-        self._reads.send(
-            self._on_read, *self._script("read", 4), *self._streams, keys.results(self.queue),
-            keys.GROUP, self.consumer, room, self._settings.results_limit,
-        )  # fmt: skip
+        self._reads.send(self._on_time, "TIME")
+        if not self._results_full:
+            counts = shares(room, self._busy)
+            self._busy = [False] * len(self._streams)
+            for number, (stream, count) in enumerate(zip(self._streams, counts, strict=True), 1):
+                self._reads.send(
+                    partial(self._on_stream, number), "XREADGROUP", "GROUP", keys.GROUP, self.consumer,
+                    "COUNT", count, "STREAMS", stream, ">",
+                )  # fmt: skip
+        self._reads.send(self._on_read, "XLEN", keys.results(self.queue))
 
-    def _on_read(self, reply: Any) -> None:
+    def _on_time(self, reply: Any) -> None:
+        raise_error(reply)
+        self._set_clock(reply)
+
+    def _on_stream(self, number: int, reply: Any) -> None:
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOGROUP"):
+            self._reads.send(raise_error, *self._script("group", 1), self._streams[number - 1], keys.GROUP)
+            return
+        raise_error(reply)
+        for _, entries in reply or ():
+            self._busy[number - 1] = True
+            for entry, fields in entries:
+                self.hand.add(Entry(number, entry.decode(), fields or []))
+
+    def _on_read(self, results: Any) -> None:
+        """Take note of the result stream's length, which ends a read."""
         self._reading = False
-        if isinstance(reply, hiredis.ReplyError):
-            raise LinkLost(str(reply))
+        raise_error(results)
         self._healthy()
-        now_ms, full, found = reply
-        self._set_clock(now_ms)
-        if bool(full) != self._results_full:
-            self._results_full = bool(full)
-            state = "full, reading is paused" if full else "no longer full, reading goes on"
+        was_full, self._results_full = self._results_full, results >= self._settings.results_limit
+        if was_full != self._results_full:
+            state = "full, reading is paused" if self._results_full else "no longer full, reading goes on"
             logger.warning("queue %s: the result stream is %s", self.queue, state)
-        if full:
-            return  # the next tick asks again
-        if found:
-            for number, entries in found:
-                for entry, fields in entries:
-                    self._add(Entry(number, entry.decode(), fields or []))
+        if any(self._busy) and not was_full:
             self._on_entries()
+        if self._results_full:
+            return  # the next tick asks again
+        if any(self._busy) or was_full:
             self._read()
         elif not self._stopping:
             self._wait_for_work()
 
     def _wait_for_work(self) -> None:
         """Block in Redis on all three streams: whichever gets a text first wakes an idle worker at once."""
-        room = (self._capacity - len(self._table)) // len(self._streams)  # the count is for each stream
+        room = self.hand.room // len(self._streams)  # the count is for each stream
         if room <= 0:
-            return  # a sweep has filled the table meanwhile; the next commit reads again
+            return  # a sweep has filled the hand meanwhile; the next commit reads again
         self._reading = True
         self._reads.send(
             self._on_woken, "XREADGROUP", "GROUP", keys.GROUP, self.consumer, "COUNT", room, "BLOCK", BLOCK_MS,
@@ -226,32 +221,23 @@ class QueueConsumer:
         if isinstance(reply, hiredis.ReplyError):
             if not str(reply).startswith(("NOGROUP", "UNBLOCKED")):
                 raise LinkLost(str(reply))
-            reply = None  # the group went with its stream: read.lua creates it again
+            reply = None  # the group went with its stream: the next read creates it again
         for stream, entries in reply or ():
-            number = self._streams.index(stream.decode()) + 1
-            for entry, fields in entries:
-                self._add(Entry(number, entry.decode(), fields or []))
+            self._on_stream(self._streams.index(stream.decode()) + 1, [(stream, entries)])
         if reply:
             self._on_entries()
         self._read()
-
-    def _add(self, entry: Entry) -> None:
-        if entry.key not in self._table:
-            self._table[entry.key] = entry
-            self._waiting.append(entry)
 
     def _accept(self, found: list[tuple[int, bytes, int, list[bytes]]], *, counted: bool) -> None:
         """Take in entries that were delivered before; those that have exhausted their deliveries are answered."""
         exhausted = []
         for number, name, deliveries, fields in found:
             entry = Entry(number, name.decode(), fields, deliveries, failures=deliveries - 1)
-            if entry.key in self._table:
-                continue
-            if deliveries > self._settings.max_deliveries and not counted:
-                self._table[entry.key] = entry
+            if deliveries > self._settings.max_deliveries and not counted and entry not in self.hand:
+                self.hand.hold(entry)
                 exhausted.append(entry)
             else:
-                self._add(entry)
+                self.hand.add(entry)
         if exhausted:
             limit = self._settings.max_deliveries
             self._bury(exhausted, "deliveries_exhausted", f"delivered {limit} times and never answered")
@@ -260,73 +246,55 @@ class QueueConsumer:
 
     def _renew(self) -> None:
         beat = {
-            "host": socket.gethostname(), "pid": os.getpid(), "in_flight": len(self._table), "done": self.done,
+            "host": socket.gethostname(), "pid": os.getpid(), "in_flight": len(self.hand), "done": self.done,
             "at_ms": round(self.now_ms()),
         }  # fmt: skip
         self._commands.send(
-            self._raise_error, *self._script("renew", 4), *self._streams, keys.workers(self.queue),
-            keys.GROUP, self.consumer, pack_keys(list(self._table.values())), json.dumps(beat),
+            raise_error, *self._script("renew", 4), *self._streams, keys.workers(self.queue),
+            keys.GROUP, self.consumer, pack_keys(self.hand.entries()), json.dumps(beat),
         )  # fmt: skip
 
     def _sweep(self) -> None:
-        room = self._capacity - len(self._table)
-        if room <= 0:
+        if self.hand.room <= 0:
             return
         self._commands.send(
             self._on_swept, *self._script("claim", 5), *self._streams, keys.counters(self.queue),
-            keys.workers(self.queue), keys.GROUP, self.consumer, round(self._settings.lease_s * 1000), room,
+            keys.workers(self.queue), keys.GROUP, self.consumer, round(self._settings.lease_s * 1000), self.hand.room,
             IDLE_CONSUMER_MS,
         )  # fmt: skip
 
     def _on_swept(self, reply: Any) -> None:
-        self._raise_error(reply)
+        raise_error(reply)
         if reply:
             logger.info("queue %s: took over %d texts whose lease had run out", self.queue, len(reply))
             self._accept(reply, counted=False)
             self._on_entries()
 
-    def _raise_error(self, reply: Any) -> None:
-        if isinstance(reply, hiredis.ReplyError):
-            raise LinkLost(str(reply))
-
-    def _set_clock(self, now_ms: float) -> None:
-        self._clock_offset_ms = now_ms - time.monotonic() * 1000.0
-
-    # -- batches ----------------------------------------------------------------------------------------------------
+    def _set_clock(self, now: tuple[bytes, bytes]) -> None:
+        """Take Redis's ``TIME``: seconds and microseconds."""
+        self._clock_offset_ms = int(now[0]) * 1000.0 + int(now[1]) / 1000.0 - time.monotonic() * 1000.0
 
     def now_ms(self) -> float:
         """Return Unix milliseconds by Redis's clock, as of its last reply; this machine's clock is never used."""
         return time.monotonic() * 1000.0 + self._clock_offset_ms
 
-    def take(self, share: int) -> Batch | None:
-        """Return the next batch, oldest entries first, or None when nothing waits.
+    # -- answers ----------------------------------------------------------------------------------------------------
 
-        Args:
-            share: most entries; entries that failed before get smaller batches, by themselves in the end.
-        """
-        entries: list[Entry] = []
-        bound = share
-        failures = self._waiting[0].failures if self._waiting else 0
-        while self._waiting and len(entries) < bound and self._waiting[0].failures == failures:
-            entry = self._waiting.popleft()
-            bound = min(bound, batch_bound(entry.failures, self._settings.batch_texts))
-            entries.append(entry)
-        return Batch(self.queue, entries) if entries else None
+    def commit(self, answers: bytes, entries: list[Entry]) -> None:
+        """Write the answers to ``entries``; kept and repeated until Redis confirms."""
+        try:
+            self._commits.add(answers, entries)
+        except LinkLost as error:
+            self._lost(error)
 
-    def put_back(self, batch: Batch) -> None:
-        """Return a batch that no process started on; it counts as no failure."""
-        self._waiting.extendleft(reversed(batch.entries))
+    def _on_confirmed(self, entries: list[Entry], answered: int) -> None:
+        self.hand.drop(entries)
+        self.done += answered
+        self._read()
 
     def failed(self, batch: Batch, code: str, message: str) -> None:
-        """Take note that a process was lost with this batch: its texts are tried again in smaller batches."""
-        exhausted = []
-        for entry in batch.entries:
-            entry.failures += 1
-            if entry.failures >= self._settings.max_deliveries:
-                exhausted.append(entry)
-            else:
-                self._waiting.append(entry)
-        if exhausted:
+        """Take note that a process could not answer this batch: its texts are tried again in smaller batches."""
+        if exhausted := self.hand.failed(batch):
             self._bury(exhausted, code, message)
 
     def _bury(self, entries: list[Entry], code: str, message: str) -> None:
@@ -335,38 +303,6 @@ class QueueConsumer:
             dead_answer(e.stream, e.entry, e.fields, self.queue, code, message, limit) for e in entries
         ]
         self.commit(pack_answers(answers), entries)
-
-    # -- commits ----------------------------------------------------------------------------------------------------
-
-    def commit(self, answers: bytes, entries: list[Entry]) -> None:
-        """Write the answers to ``entries``; kept and repeated until Redis confirms."""
-        number = self._next_commit
-        self._next_commit += 1
-        self._uncommitted[number] = (answers, entries)
-        if self._commands.connected:
-            try:
-                self._send_commit(number)
-            except LinkLost as error:
-                self._lost(error)
-
-    def _send_commit(self, number: int) -> None:
-        settings = self._settings
-        queue = self.queue
-
-        def on_reply(reply: Any) -> None:
-            self._raise_error(reply)
-            _, entries = self._uncommitted.pop(number)
-            for entry in entries:
-                self._table.pop(entry.key, None)
-            self.done += int(reply[0])
-            self._read()
-
-        self._commands.send(
-            on_reply, *self._script("commit", 7), *self._streams, keys.results(queue), keys.dead(queue),
-            keys.seen(queue), keys.counters(queue), keys.GROUP, round(settings.dedupe_window_s * 1000),
-            settings.dedupe_limit, settings.reply_limit, REPLY_TTL_MS, DEAD_LIMIT, DEAD_AGE_MS,
-            self._uncommitted[number][0],
-        )  # fmt: skip
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 
@@ -381,12 +317,8 @@ class QueueConsumer:
                 self._renew()  # the last time: batches in hand have a whole lease to finish
             except LinkLost as error:
                 self._lost(error)
-        if self._reads.connected:
-            if self._hub is not None:
-                self._hub.remove(self._reads.fileno())
-            self._reads.close()
-        handed, self._waiting = list(self._waiting), deque()
-        self._release(handed, leave=False)
+        self._reads.close()
+        self._release(self.hand.take_waiting(), leave=False)
 
     def finish(self) -> None:
         """Commit what is left, hand back the rest and leave the group; the last thing a worker does."""
@@ -395,8 +327,8 @@ class QueueConsumer:
                 break
         else:
             logger.warning("queue %s: Redis is out of reach; the leases of its texts will run out", self.queue)
-        self._reads.close()
-        self._commands.close()
+        for link in self._links:
+            link.close()
 
     def _finish(self) -> bool:
         if not self._commands.connected:
@@ -409,7 +341,7 @@ class QueueConsumer:
                 )
                 rest = [Entry(n, name.decode(), [], deliveries, deliveries - 1) for n, name, deliveries, _ in found]
                 for entry in rest:
-                    if known := self._table.get(entry.key):
+                    if known := self.hand.known(entry):
                         entry.failures = known.failures
                 return self._release(rest, leave=True)
         except (LinkLost, BrokerError) as error:
@@ -418,8 +350,7 @@ class QueueConsumer:
         return False
 
     def _release(self, entries: list[Entry], *, leave: bool) -> bool:
-        for entry in entries:
-            self._table.pop(entry.key, None)
+        self.hand.drop(entries)
         if not self._commands.connected:
             return False
         packed = msgspec.msgpack.encode([(e.stream, e.entry, e.failures) for e in entries])

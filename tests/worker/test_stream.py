@@ -1,0 +1,260 @@
+"""One queue's consumer in a real event loop on a real Redis, while its links are cut at every point.
+
+Answers are made here instead of in a pool process: what is tested is that each entry is read, answered and committed
+once, whatever happens to the links in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis as redis_py
+from kombu.asynchronous import Hub
+
+from chaosproxy import ChaosProxy
+from sortgate import Client, keys
+from sortgate.embedded import EmbeddedRedis
+from sortgate.messages import parse_request, result_fields
+from sortgate.settings import Settings
+from sortgate.types import PRIORITIES
+from sortgate.worker.answer import pack_answers
+from sortgate.worker.entries import Batch
+from sortgate.worker.stream import QueueConsumer
+
+Q = "q"
+
+
+class Harness:
+    """A consumer in an event loop, whose batches are answered at once or when told to."""
+
+    def __init__(self, url: str, **settings: Any) -> None:
+        options = {"redis_url": url, "socket_timeout_s": 1.0, "lease_s": 1.0, "sweep_s": 0.2, **settings}
+        self.hub = Hub()
+        self.answering = True
+        self.batches: list[Batch] = []
+        self.consumer = QueueConsumer(Q, Settings(**options), 64, self.fill)
+        self.consumer.attach(self.hub)
+        self.hub.timer.call_repeatedly(0.02, self.consumer.tick)
+
+    def fill(self) -> None:
+        while batch := self.consumer.hand.take(16):
+            self.batches.append(batch)
+            if self.answering:
+                self.answer()
+
+    def answer(self) -> None:
+        """Commit an answer to every batch taken so far."""
+        batches, self.batches = self.batches, []
+        for batch in batches:
+            answers = []
+            for entry in batch.entries:
+                request = parse_request(entry.entry, entry.fields, Q, 1000)
+                fields = result_fields(request, "expired", code="deadline", message=f"{entry.failures} failures")
+                answers.append((entry.stream, entry.entry, request.dedupe_id, request.reply, "expired", fields))
+            self.consumer.commit(pack_answers(answers), batch.entries)
+
+    def run(self, until: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        ends = time.monotonic() + timeout_s
+        while not until():
+            assert time.monotonic() < ends, "not in time"
+            self.hub.run_once()
+
+    def close(self) -> None:
+        self.consumer.detach()
+        self.hub.close()
+
+
+@pytest.fixture
+def proxy(redis_server: EmbeddedRedis, redis_url: str) -> Iterator[ChaosProxy]:
+    assert redis_url
+    with ChaosProxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def harness(proxy: ChaosProxy) -> Iterator[Harness]:
+    harness = Harness(proxy.url)
+    yield harness
+    harness.close()
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Client]:
+    with Client(redis_url, queue=Q) as client:
+        yield client
+
+
+def answers(redis: redis_py.Redis) -> list[str]:
+    return [fields["id"] for _, fields in redis.xrange(keys.results(Q))]
+
+
+def settled(redis: redis_py.Redis, harness: Harness) -> bool:
+    return redis.xlen(keys.requests(Q)) == 0 and len(harness.consumer.hand) == 0
+
+
+def test_w5_a_link_cut_at_any_byte_loses_and_doubles_nothing(
+    proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
+) -> None:
+    """Both links pass the proxy, so over all cuts reads, commits, leases and the reconnecting itself are hit."""
+    ids: list[str] = []
+    harness.run(lambda: harness.consumer._reading)
+    for after in [*range(0, 260, 4), *range(260, 1500, 80)]:
+        way = proxy.down if after % 8 else proxy.up
+        way.cut_after = after
+        ids += client.submit([f"text {len(ids) + i}" for i in range(3)])
+        harness.run(lambda: settled(redis, harness))
+        way.cut_after = None
+    assert sorted(answers(redis)) == sorted(ids)
+    counters = redis.hgetall(keys.counters(Q))
+    assert int(counters["expired"]) == len(ids)
+    assert "reclaimed" not in counters, "its own entries are found again, not taken over"
+    messages = {fields["message"] for _, fields in redis.xrange(keys.results(Q))}
+    assert messages == {"0 failures"}, "a broken link is no failure of the text"
+
+
+def test_w6_a_commit_whose_reply_is_lost_is_sent_again_and_does_nothing_twice(
+    proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
+) -> None:
+    harness.answering = False
+    ids = client.submit([f"text {i}" for i in range(10)])
+    harness.run(lambda: sum(len(batch.entries) for batch in harness.batches) == 10)
+    proxy.down.held = True
+    harness.answer()
+    harness.run(lambda: redis.xlen(keys.results(Q)) == 10)  # Redis has it, the worker does not know
+    assert len(harness.consumer.hand) == 10, "nothing is let go of before Redis has confirmed"
+    proxy.reset()
+    proxy.down.held = False
+    harness.run(lambda: settled(redis, harness))
+    assert sorted(answers(redis)) == sorted(ids)
+    assert redis.hget(keys.counters(Q), "suppressed") == "10"
+    proxy.reset()
+    harness.run(lambda: not harness.consumer._commands.connected)
+    harness.run(lambda: harness.consumer._commands.connected)
+    harness.run(lambda: harness.consumer._commands.owes == 0)
+    assert redis.hget(keys.counters(Q), "suppressed") == "10", "what is confirmed is not sent a third time"
+    assert harness.consumer.done == 0, "counted by the one that Redis confirmed as first, of which nobody was told"
+
+
+def test_answers_that_come_while_redis_is_away_are_committed_when_it_is_back(
+    proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
+) -> None:
+    harness.answering = False
+    ids = client.submit([f"text {i}" for i in range(40)])
+    harness.run(lambda: sum(len(batch.entries) for batch in harness.batches) == 40)
+    proxy.down.held = proxy.up.held = True
+    proxy.reset()
+    harness.answer()
+    time.sleep(0.5)
+    proxy.down.held = proxy.up.held = False
+    harness.run(lambda: settled(redis, harness))
+    assert sorted(answers(redis)) == sorted(ids)
+    assert redis.hget(keys.counters(Q), "suppressed") is None
+
+
+def test_a_silent_peer_is_given_up_and_its_texts_are_kept(
+    proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
+) -> None:
+    harness.answering = False
+    ids = client.submit(["a", "b"])
+    harness.run(lambda: bool(harness.batches))
+    first = harness.consumer._commands._socket
+    proxy.down.held = True
+    harness.answer()
+    harness.run(lambda: not harness.consumer._commands.connected)
+    proxy.down.held = False
+    harness.run(lambda: settled(redis, harness))
+    assert harness.consumer._commands._socket is not first
+    assert sorted(answers(redis)) == sorted(ids)
+
+
+def test_lost_scripts_and_groups_heal(harness: Harness, client: Client, redis: redis_py.Redis) -> None:
+    for spoil in (redis.script_flush, redis.flushall, lambda: redis.xgroup_destroy(keys.requests(Q), keys.GROUP)):
+        harness.run(lambda: harness.consumer._reading)
+        spoil()
+        [ident] = client.submit(["text"])
+        harness.run(lambda ident=ident: ident in answers(redis))
+
+
+def test_a_lease_lost_to_another_worker_leaves_the_late_answer_suppressed(
+    proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
+) -> None:
+    harness.answering = False
+    ids = client.submit(["a", "b", "c"])
+    harness.run(lambda: bool(harness.batches))
+    proxy.up.held = True  # leases cannot be renewed
+    time.sleep(1.2)
+    other = Harness(proxy.url.replace(str(proxy.port), str(proxy._target)))
+    other.run(lambda: len(answers(redis)) == 3)
+    other.close()
+    proxy.up.held = False
+    harness.answer()
+    harness.run(lambda: len(harness.consumer.hand) == 0)
+    assert sorted(answers(redis)) == sorted(ids)
+    assert int(redis.hget(keys.counters(Q), "reclaimed") or 0) == 3
+    messages = {fields["message"] for _, fields in redis.xrange(keys.results(Q))}
+    assert messages == {"1 failures"}, "a lease that ran out counts: its worker may have died of the text"
+
+
+def test_urgent_texts_come_first_and_one_stream_alone_fills_the_room(harness: Harness, redis: redis_py.Redis) -> None:
+    harness.run(lambda: harness.consumer._reading)
+    harness.answering = False
+    harness.consumer.hand.capacity = 24
+    harness.consumer._busy = [True] * 3
+    with redis.pipeline() as pipe:  # in one go: none of them may be read before all are there
+        for i in range(50):
+            for stream in keys.requests(Q, "low"), keys.requests(Q), keys.requests(Q, "high"):
+                pipe.xadd(stream, {"v": "1", "text": "t", "id": f"{stream}-{i}"})
+        pipe.execute()
+    harness.run(lambda: len(harness.consumer.hand) >= 24)
+    owned = {priority: redis.xpending(keys.requests(Q, priority), keys.GROUP)["pending"] for priority in PRIORITIES}
+    assert owned["high"] >= owned["normal"] >= owned["low"] >= 1
+    assert owned["high"] >= 8
+    redis.delete(keys.requests(Q, "high"), keys.requests(Q, "low"))
+    harness.answering = True
+    harness.answer()
+    harness.run(lambda: settled(redis, harness))
+    assert sum(ident.startswith(keys.requests(Q) + "-") for ident in answers(redis)) == 50
+
+
+def test_reading_pauses_while_the_result_stream_is_full(
+    proxy: ChaosProxy, client: Client, redis: redis_py.Redis
+) -> None:
+    harness = Harness(proxy.url, results_limit=5)
+    harness.run(lambda: harness.consumer._reading)
+    for _ in range(5):
+        redis.xadd(keys.results(Q), {"someone": "else's"})
+    harness.run(lambda: harness.consumer._results_full)
+    ids = client.submit(["a", "b", "c"])
+    ends = time.monotonic() + 1.0
+    harness.run(lambda: time.monotonic() > ends)
+    assert redis.xlen(keys.requests(Q)) == 3
+    assert len(harness.consumer.hand) <= 3
+    assert redis.xlen(keys.results(Q)) == 5
+    redis.delete(keys.results(Q))
+    harness.run(lambda: settled(redis, harness))
+    assert sorted(answers(redis)) == sorted(ids)
+    harness.close()
+
+
+def test_stopping_hands_back_what_no_process_has(harness: Harness, client: Client, redis: redis_py.Redis) -> None:
+    harness.answering = False
+    ids = client.submit([f"text {i}" for i in range(30)])
+    harness.run(lambda: sum(len(batch.entries) for batch in harness.batches) == 30)
+    started, rest = harness.batches[:1], harness.batches[1:]
+    for batch in reversed(rest):
+        harness.consumer.hand.put_back(batch)
+    harness.consumer.stop_reading()
+    owners = {item["name"]: item["pending"] for item in redis.xpending(keys.requests(Q), keys.GROUP)["consumers"]}
+    assert owners == {harness.consumer.consumer: 16, keys.RELEASED: 14}
+    harness.batches = started
+    harness.answer()
+    harness.consumer.finish()
+    assert sorted(answers(redis)) == sorted(ids[:16])
+    assert redis.xpending(keys.requests(Q), keys.GROUP)["pending"] == 14
+    assert keys.RELEASED in {item["name"] for item in redis.xinfo_consumers(keys.requests(Q), keys.GROUP)}
+    assert harness.consumer.consumer not in {
+        item["name"] for item in redis.xinfo_consumers(keys.requests(Q), keys.GROUP)
+    }
