@@ -162,8 +162,9 @@ def write_toy_bundle(
     normalizers: Sequence[str] = ("sortgate.nfkc.v1", "sortgate.lowercase.v1"),
     plugins_dir: Path | None = None,
     spoil_golden: bool = False,
+    alter: Callable[[bytes], bytes] | None = None,
 ) -> Path:
-    """Return the folder of a new version under ``parent``."""
+    """Return the folder of a new version under ``parent``; ``alter`` may change its model."""
     words = [f"word{i}" for i in range(50)] + [
         "hello",
         "world",
@@ -181,6 +182,8 @@ def write_toy_bundle(
     path.fit([" ".join(words)] * 2)
     assert path.vocabulary is not None
     model = random_model(len(path.vocabulary), len(labels), cell=cell, seed=seed)
+    if alter is not None:
+        model = alter(model)
     manifest = Manifest(
         name=parent.name,
         labels=list(labels),

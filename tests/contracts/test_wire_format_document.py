@@ -43,11 +43,13 @@ def test_every_result_field_is_documented() -> None:
 def test_every_code_the_worker_uses_is_documented() -> None:
     documented = set(re.findall(r"^\| `(?:error|dead|rejected|expired)` \| `([a-z_0-9]+)`", DOCUMENT, re.M))
     source = "".join(
-        (WORKER / name).read_text("utf-8") for name in ("messages.py", "worker/answer.py", "worker/dispatch.py")
+        (WORKER / name).read_text("utf-8")
+        for name in ("messages.py", "worker/answer.py", "worker/dispatch.py", "worker/stream.py")
     )
-    used = set(re.findall(r'\("([a-z0-9]+_[a-z0-9_]+)", f?"', source)) | {"deadline"}
+    used = set(re.findall(r'(?:\(|, |message = )"([a-z0-9]+_[a-z0-9_]+)", (?:f?"|str\()', source)) | {"deadline"}
     used -= set(Result.__struct_fields__)
     assert {"bad_version", "no_text", "not_utf8", "bad_field"} <= used
+    assert {"worker_lost", "timed_out", "inference_failed", "deliveries_exhausted"} <= used
     assert used - {"bad_result"} <= documented
     errors = (WORKER / "errors.py").read_text("utf-8")
     assert set(re.findall(r'^    code = "([a-z_]+)"', errors, re.M)) <= documented

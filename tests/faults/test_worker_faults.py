@@ -10,11 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import redis as redis_py
+from onnx import helper, numpy_helper
 
 from sortgate import Client, keys
 from sortgate.audit import QueueAudit, audit
+from sortgate.embedded import EmbeddedRedis
 
 StartWorker = Callable[..., Any]
 FAST = {"SORTGATE_LEASE_S": "1.5", "SORTGATE_SWEEP_S": "0.5"}
@@ -106,6 +110,30 @@ def test_a_silent_redis_heals_without_a_restart(start_worker: StartWorker, redis
     assert worker.process.poll() is None
 
 
+@pytest.mark.slow
+def test_an_outage_of_45_seconds_is_survived(start_worker: StartWorker) -> None:
+    """Longer than every lease, time-out and pause between attempts; Celery's own link is away as long."""
+    with EmbeddedRedis(appendonly=True) as server:
+        worker = start_worker(concurrency=2, url=server.url)
+        with Client(server.url, queue="toy") as client:
+            ids = client.submit(texts(20_000))
+            with redis_py.Redis.from_url(server.url) as link:
+                while not link.xlen(keys.results("toy")):
+                    time.sleep(0.01)
+            server.kill()
+            time.sleep(45.0)
+            assert worker.process.poll() is None
+            server.start()
+            found = collect(client, ids)
+            assert found.valid, found
+            started = time.monotonic()
+            assert client.classify("hello", timeout=20).status == "ok"
+            assert time.monotonic() - started < 5.0
+        lines = [line for line in worker.output().splitlines() if "WARNING" in line or "ERROR" in line]
+        assert len(lines) < 120, "an outage does not fill the disk with log lines"
+        assert worker.stop() == 0
+
+
 def test_flushed_redis_heals(start_worker: StartWorker, redis_url: str, redis: redis_py.Redis) -> None:
     worker = start_worker(**FAST)
     for _ in range(3):
@@ -115,6 +143,44 @@ def test_flushed_redis_heals(start_worker: StartWorker, redis_url: str, redis: r
             assert client.classify("hello", timeout=10).status == "ok"
     warnings = [line for line in worker.output().splitlines() if "WARNING" in line or "ERROR" in line]
     assert len(warnings) < 20, "no storm of log lines"
+
+
+def fails_from_50_tokens(model: bytes) -> bytes:
+    """Make ONNX Runtime raise for batches that are 50 tokens or longer: an index is out of a table's range."""
+    graph = onnx.load_from_string(model)
+    last = next(node for node in graph.graph.node if "logits" in node.output)
+    last.output[0] = "logits.sound"
+    graph.graph.initializer.append(numpy_helper.from_array(np.zeros(50, np.float32), "table"))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.int64), "unit"))
+    graph.graph.node.append(helper.make_node("Sub", ["steps", "unit"], ["last_step"]))
+    graph.graph.node.append(helper.make_node("Gather", ["table", "last_step"], ["nothing"]))
+    graph.graph.node.append(helper.make_node("Add", ["logits.sound", "nothing"], ["logits"]))
+    return bytes(graph.SerializeToString())
+
+
+def test_a_text_on_which_onnx_runtime_fails_is_isolated(
+    start_worker: StartWorker,
+    make_bundle: Callable[..., Path],
+    redis_url: str,
+    redis: redis_py.Redis,
+    tmp_path: Path,
+) -> None:
+    make_bundle(tmp_path / "models" / "toy", alter=fails_from_50_tokens)
+    worker = start_worker(models=tmp_path / "models", **FAST)
+    children = set(worker.children)
+    batch = texts(200)
+    batch[77] = "secretly " * 60
+    with Client(redis_url, queue="toy") as client:
+        ids = client.submit(batch)
+        results = {result.id: result for result in client.results(max=len(ids), timeout=60)}
+    assert set(results) == set(ids)
+    assert [i for i, ident in enumerate(ids) if results[ident].status != "ok"] == [77]
+    failed = results[ids[77]]
+    assert (failed.status, failed.code) == ("dead", "inference_failed")
+    assert "ONNX Runtime failed on a batch [1, 60]" in (failed.message or "")
+    assert redis.xlen(keys.dead("toy")) == 1
+    assert set(worker.children) == children, "no process had to die for it"
+    assert "secretly" not in worker.output()
 
 
 POISON_PLUGIN = """

@@ -69,3 +69,4 @@ def worker(
     fatal: SortgateError | None = getattr(app, "sortgate_fatal", None)
     if fatal is not None:
         raise fatal
+    raise SystemExit(getattr(app, "sortgate_status", 0) or 0)
