@@ -1,7 +1,8 @@
 """Texts a second through Sortgate's streams and through one-text-a-task Celery, on the same bundle, texts and cores.
 
 Both queues are filled while the workers are stopped, then drained by two processes with results stored; runs alternate
-and medians are reported. Coalescing and caches do not exist in either path.
+and medians are reported, also of the processor time that each part of the streams' side spends on a text. Coalescing
+and caches do not exist in either path.
 
 Usage: python benchmarks/serving/run.py BUNDLE TEXTS.csv[.gz] [--runs 5] [--json] [--constant]
 """
@@ -32,6 +33,8 @@ from sortgate.embedded import EmbeddedRedis
 
 HERE = Path(__file__).parent
 PROCESSES = 2
+#: The streams drain tens of thousands of texts a second: fewer would measure the start more than the flow.
+LEAST_TEXTS = 60_000
 
 
 def read_texts(path: Path) -> list[str]:
@@ -81,8 +84,25 @@ def drain(count: Callable[[], int], wanted: int) -> float:
     return time.perf_counter() - started
 
 
-def measure_streams(url: str, bundle: Path, texts: list[str]) -> float:
-    """Texts a second through ``sortgate worker``."""
+class ProcessorTime:
+    """Processor seconds, user and system, spent by the parts of the streams' side since it was made."""
+
+    def __init__(self, worker: psutil.Process, server: int) -> None:
+        self._parts = {"main": [worker], "pool": worker.children(), "redis": [psutil.Process(server)]}
+        self._before = self._seconds()
+
+    def _seconds(self) -> dict[str, float]:
+        return {
+            name: sum(sum(process.cpu_times()[:2]) for process in processes) for name, processes in self._parts.items()
+        }
+
+    def us_per_text(self, texts: int) -> dict[str, float]:
+        """Microseconds a text, by part."""
+        return {name: (seconds - self._before[name]) / texts * 1e6 for name, seconds in self._seconds().items()}
+
+
+def measure_streams(url: str, server: int, bundle: Path, texts: list[str]) -> tuple[float, dict[str, float]]:
+    """Texts a second through ``sortgate worker``, and processor microseconds a text by part."""
     queue = "bench"
     link = redis.Redis.from_url(url)
     link.flushall()
@@ -101,8 +121,9 @@ def measure_streams(url: str, bundle: Path, texts: list[str]) -> float:
             link.delete(keys.results(queue))
             with stopped(worker):
                 client.submit(texts)
+                spent = ProcessorTime(worker, server)
             seconds = drain(lambda: int(link.xlen(keys.results(queue))), len(texts))
-    return len(texts) / seconds
+            return len(texts) / seconds, spent.us_per_text(len(texts))
 
 
 def measure_celery(url: str, bundle: Path, texts: list[str]) -> float:
@@ -143,9 +164,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     texts = read_texts(options.texts)
-    while len(texts) < 20_000:
+    while len(texts) < LEAST_TEXTS:
         texts += texts
     rates: dict[str, list[float]] = {"streams": [], "celery": []}
+    spent: list[dict[str, float]] = []
     with EmbeddedRedis() as server, tempfile.TemporaryDirectory() as folder:
         bundle = options.bundle.resolve()
         if not (bundle / "manifest.json").exists():
@@ -153,13 +175,17 @@ def main() -> None:
         if options.constant:
             bundle = constant_bundle(bundle, Path(folder) / "models" / "constant")
         for run in range(options.runs):
-            rates["streams"].append(measure_streams(server.url, bundle, texts))
+            rate, parts = measure_streams(server.url, server.process.pid, bundle, texts)
+            rates["streams"].append(rate)
+            spent.append(parts)
             rates["celery"].append(measure_celery(server.url, bundle, texts[: options.celery_texts]))
             print(f"run {run + 1}: " + ", ".join(f"{k} {v[-1]:,.0f}/s" for k, v in rates.items()), file=sys.stderr)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     ratio = medians["streams"] / medians["celery"]
+    budget = {part: round(statistics.median(run[part] for run in spent), 1) for part in spent[0]}
     if options.json:
-        print(json.dumps({"texts_per_s": rates, "median": medians, "ratio": ratio, "constant_model": options.constant}))
+        found = {"texts_per_s": rates, "median": medians, "ratio": ratio, "processor_us_per_text": budget}
+        print(json.dumps({**found, "constant_model": options.constant}))
         return
     print(
         f"model: {'constant logits' if options.constant else bundle}, {PROCESSES} processes, medians of {options.runs}"
@@ -167,6 +193,8 @@ def main() -> None:
     print(f"  Sortgate streams                 {medians['streams']:>9,.0f} texts/s")
     print(f"  Celery, one text a task          {medians['celery']:>9,.0f} texts/s")
     print(f"  ratio                            {ratio:>9.1f}")
+    parts = ", ".join(f"{part} {us:.0f}" for part, us in budget.items())
+    print(f"  streams, processor time a text   {sum(budget.values()):>9.0f} µs ({parts})")
 
 
 if __name__ == "__main__":
