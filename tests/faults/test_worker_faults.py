@@ -79,6 +79,51 @@ def test_twenty_lost_links_with_more_batches_than_processes(
         assert collect(client, again).valid, "consumption goes on"
 
 
+def test_lost_links_while_results_larger_than_a_pipe_are_half_read(
+    start_worker: StartWorker, redis_url: str, redis: redis_py.Redis
+) -> None:
+    """Celery resets its event loop when the broker's link breaks, also in the middle of a process's result."""
+    worker = start_worker(concurrency=2, **FAST)
+    ids = [str(number) for number in range(4000)]
+    for start in range(0, len(ids), 500):
+        with redis.pipeline() as pipe:
+            for ident in ids[start : start + 500]:
+                fields = {"v": "1", "id": ident, "text": f"hello {ident}", "meta": "m" * 10_000}
+                pipe.xadd(keys.requests("toy"), fields)
+            pipe.execute()
+    for _ in range(20):
+        time.sleep(0.15)
+        redis.client_kill_filter(_type="normal", skipme=True)
+    with Client(redis_url, queue="toy") as client:
+        found = collect(client, ids)
+    assert found.valid, found
+    assert worker.process.poll() is None, worker.output()[-3000:]
+    assert "Unrecoverable" not in worker.output()
+
+
+def test_answers_that_came_while_the_broker_was_away_beat_the_time_limit(
+    start_worker: StartWorker, redis_url: str
+) -> None:
+    with EmbeddedRedis() as broker:
+        worker = start_worker(
+            concurrency=1,
+            SORTGATE_BROKER_URL=broker.url,
+            SORTGATE_BATCH_TIMEOUT_S="2",
+            SORTGATE_BATCH_TEXTS="8",
+            **FAST,
+        )
+        process = worker.children
+        with Client(redis_url, queue="toy") as client:
+            broker.kill()
+            ids = client.submit(texts(4000))
+            time.sleep(4.0)
+            broker.start()
+            found = collect(client, ids)
+        assert found.valid, found
+        assert worker.children == process, "the process that was done long ago lives"
+        assert "timed_out" not in worker.output()
+
+
 def test_a_stopped_worker_loses_its_lease_and_its_late_answers_are_suppressed(
     start_worker: StartWorker, redis_url: str, redis: redis_py.Redis
 ) -> None:

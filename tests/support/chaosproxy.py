@@ -64,6 +64,12 @@ class ChaosProxy:
                     side.shutdown(socket.SHUT_RDWR)
                 side.close()
 
+    def inject(self, data: bytes) -> None:
+        """Send every client bytes that Redis did not send."""
+        for client, _ in self._pairs:
+            with contextlib.suppress(OSError):
+                client.sendall(data)
+
     def close(self) -> None:
         """Stop; nothing is served any more."""
         self._closed = True

@@ -23,6 +23,10 @@ from sortgate.worker.link import Link, LinkLost, raise_error
 LARGE = b"x" * 12_000_000  # more than a socket's buffers hold
 
 
+def soon() -> float:
+    return time.monotonic() + 20.0
+
+
 @pytest.fixture
 def proxy(redis_server: EmbeddedRedis) -> Iterator[ChaosProxy]:
     with ChaosProxy(redis_server.port) as proxy:
@@ -115,7 +119,7 @@ def test_a_link_that_leaves_the_loop_with_unsent_bytes_can_come_back(proxy: Chao
     proxy.up.held = False
     link.attach(second)
     run(second, lambda: bool(replies))
-    assert link.call("STRLEN", "large") == len(LARGE), "and it can be used without a loop"
+    assert link.call("STRLEN", "large", until=soon()) == len(LARGE), "and it can be used without a loop"
     link.close()
     first.close()
     second.close()
@@ -125,11 +129,11 @@ def test_call_writes_what_is_unsent_and_serves_earlier_replies_first(proxy: Chao
     link = connect(proxy.url)
     order: list[Any] = []
     link.send(order.append, "SET", "large", LARGE)
-    order.append(link.call("PING"))
+    order.append(link.call("PING", until=soon()))
     assert order == [b"OK", b"PONG"]
     with pytest.raises(BrokerError, match="unknown command"):
-        link.call("NOSUCH")
-    assert link.call("PING") == b"PONG", "an error reply does not end the link"
+        link.call("NOSUCH", until=soon())
+    assert link.call("PING", until=soon()) == b"PONG", "an error reply does not end the link"
 
 
 def test_commands_sent_meanwhile_do_not_extend_the_patience_with_a_silent_peer(proxy: ChaosProxy, connect: Any) -> None:
@@ -148,7 +152,7 @@ def test_commands_sent_meanwhile_do_not_extend_the_patience_with_a_silent_peer(p
         keep_sending()
     assert time.monotonic() - started < 2.0
     with pytest.raises(LinkLost, match="silent"):
-        link.call("PING")
+        link.call("PING", until=soon())
 
 
 def test_a_command_that_blocks_in_redis_is_given_its_time(proxy: ChaosProxy, hub: Hub, connect: Any) -> None:
@@ -165,7 +169,7 @@ def test_a_command_that_blocks_in_redis_is_given_its_time(proxy: ChaosProxy, hub
 
 def test_a_large_reply_on_a_slow_network_is_no_silence(proxy: ChaosProxy, hub: Hub, connect: Any) -> None:
     link = connect(proxy.url, timeout_s=0.4)
-    link.call("SET", "value", b"y" * 200_000)
+    link.call("SET", "value", b"y" * 200_000, until=soon())
     link.attach(hub)
     proxy.down.rate = 200_000
     replies: list[Any] = []
@@ -203,7 +207,7 @@ def test_a_reply_that_nobody_asked_for_ends_the_link(redis_server: EmbeddedRedis
 def test_half_a_tls_record_does_not_block(tls_proxy: tuple[ChaosProxy, str], hub: Hub, connect: Any) -> None:
     proxy, url = tls_proxy
     link = connect(url)
-    link.call("SET", "value", b"z" * 10_000)
+    link.call("SET", "value", b"z" * 10_000, until=soon())
     link.attach(hub)
     replies: list[Any] = []
     proxy.down.passed = 0
@@ -240,6 +244,19 @@ def test_tls_carries_more_than_one_record_each_way(tls_proxy: tuple[ChaosProxy, 
     run(hub, lambda: len(replies) == 2)
     assert replies == [b"OK", LARGE]
     assert isinstance(link._socket, ssl.SSLSocket)
+
+
+def test_bytes_that_move_over_tls_are_no_silence(tls_proxy: tuple[ChaosProxy, str], hub: Hub, connect: Any) -> None:
+    proxy, url = tls_proxy
+    link = connect(url, timeout_s=0.5)
+    link.attach(hub)
+    proxy.up.rate = 8_000_000
+    replies: list[Any] = []
+    link.send(replies.append, "SET", "large", LARGE)
+    while not replies:
+        link.check()
+        hub.run_once()
+    assert replies == [b"OK"]
 
 
 def test_a_certificate_of_nobody_is_refused(tls_proxy: tuple[ChaosProxy, str], connect: Any) -> None:

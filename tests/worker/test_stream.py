@@ -19,6 +19,7 @@ from sortgate import Client, keys
 from sortgate.embedded import EmbeddedRedis
 from sortgate.messages import parse_request, result_fields
 from sortgate.settings import Settings
+from sortgate.streams.scripts import run_script
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import pack_answers
 from sortgate.worker.entries import Batch
@@ -63,7 +64,8 @@ class Harness:
             self.hub.run_once()
 
     def close(self) -> None:
-        self.consumer.detach()
+        for link in self.consumer._links:
+            link.close()  # or Redis would hand it the next test's texts
         self.hub.close()
 
 
@@ -100,13 +102,20 @@ def test_w5_a_link_cut_at_any_byte_loses_and_doubles_nothing(
 ) -> None:
     """Both links pass the proxy, so over all cuts reads, commits, leases and the reconnecting itself are hit."""
     ids: list[str] = []
+    cuts = 0
     harness.run(lambda: harness.consumer._reading)
-    for after in [*range(0, 260, 4), *range(260, 1500, 80)]:
-        way = proxy.down if after % 8 else proxy.up
-        way.cut_after = after
-        ids += client.submit([f"text {len(ids) + i}" for i in range(3)])
+    for after in [*range(0, 200, 4), *range(200, 7000, 170)]:
+        # a second cut of the same kind, so that the reconnecting after the first is hit as well
+        for way in (proxy.down, proxy.up) if after < 200 else (proxy.up,):
+            for _ in range(2):
+                way.cut_after = after
+                while way.cut_after is not None:
+                    ids += client.submit([f"text {len(ids) + i}" for i in range(3)])
+                    ends = time.monotonic() + 0.03
+                    harness.run(lambda ends=ends, way=way: way.cut_after is None or time.monotonic() > ends)
+                cuts += 1
         harness.run(lambda: settled(redis, harness))
-        way.cut_after = None
+    assert cuts > 200
     assert sorted(answers(redis)) == sorted(ids)
     counters = redis.hgetall(keys.counters(Q))
     assert int(counters["expired"]) == len(ids)
@@ -198,25 +207,22 @@ def test_a_lease_lost_to_another_worker_leaves_the_late_answer_suppressed(
     assert messages == {"1 failures"}, "a lease that ran out counts: its worker may have died of the text"
 
 
-def test_urgent_texts_come_first_and_one_stream_alone_fills_the_room(harness: Harness, redis: redis_py.Redis) -> None:
-    harness.run(lambda: harness.consumer._reading)
+def test_urgent_texts_come_first_and_one_stream_alone_fills_the_room(proxy: ChaosProxy, redis: redis_py.Redis) -> None:
+    for priority in PRIORITIES:
+        for i in range(100):
+            redis.xadd(keys.requests(Q, priority), {"v": "1", "text": "t", "id": f"{priority}-{i}"})
+        run_script(redis, "group", [keys.requests(Q, priority)], keys.GROUP)
+    harness = Harness(proxy.url)
     harness.answering = False
-    harness.consumer.hand.capacity = 24
-    harness.consumer._busy = [True] * 3
-    with redis.pipeline() as pipe:  # in one go: none of them may be read before all are there
-        for i in range(50):
-            for stream in keys.requests(Q, "low"), keys.requests(Q), keys.requests(Q, "high"):
-                pipe.xadd(stream, {"v": "1", "text": "t", "id": f"{stream}-{i}"})
-        pipe.execute()
-    harness.run(lambda: len(harness.consumer.hand) >= 24)
+    harness.run(lambda: len(harness.consumer.hand) >= 60)
     owned = {priority: redis.xpending(keys.requests(Q, priority), keys.GROUP)["pending"] for priority in PRIORITIES}
-    assert owned["high"] >= owned["normal"] >= owned["low"] >= 1
-    assert owned["high"] >= 8
+    assert owned == {"high": 64 * 8 // 12, "normal": 64 * 3 // 12, "low": 64 // 12}
     redis.delete(keys.requests(Q, "high"), keys.requests(Q, "low"))
     harness.answering = True
     harness.answer()
     harness.run(lambda: settled(redis, harness))
-    assert sum(ident.startswith(keys.requests(Q) + "-") for ident in answers(redis)) == 50
+    assert sum(ident.startswith("normal-") for ident in answers(redis)) == 100
+    harness.close()
 
 
 def test_reading_pauses_while_the_result_stream_is_full(
@@ -239,6 +245,50 @@ def test_reading_pauses_while_the_result_stream_is_full(
     harness.close()
 
 
+def test_garbage_on_a_link_is_a_lost_link(
+    proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
+) -> None:
+    harness.run(lambda: harness.consumer._reading)
+    for _ in range(3):
+        proxy.inject(b"HTTP/1.1 503 gone\r\n\r\n")
+        ids = client.submit(["a", "b"])
+        harness.run(lambda ids=ids: set(ids) <= set(answers(redis)))
+
+
+def test_a_pause_of_the_loop_is_no_silence_of_redis(harness: Harness, client: Client, redis: redis_py.Redis) -> None:
+    harness.run(lambda: harness.consumer._reading)
+    first = harness.consumer._reads._socket
+    time.sleep(3.5)  # longer than time-out and blocking read together
+    ids = client.submit(["a"])
+    harness.run(lambda: answers(redis) == ids)
+    assert harness.consumer._reads._socket is first
+
+
+def test_reconnecting_to_a_slow_redis_has_an_end(proxy: ChaosProxy, harness: Harness) -> None:
+    harness.run(lambda: harness.consumer._reading)
+    proxy.down.rate = 150
+    proxy.reset()
+    harness.run(lambda: not harness.consumer._connected)
+    started = time.monotonic()
+    harness.consumer._connect()  # the replies to the scripts alone take longer than its time-out
+    assert time.monotonic() - started < 5.0
+    assert not harness.consumer._connected
+    proxy.down.rate = 0
+    harness.run(lambda: harness.consumer._connected)
+
+
+def test_finishing_while_redis_is_silent_has_an_end(proxy: ChaosProxy, harness: Harness, client: Client) -> None:
+    harness.answering = False
+    client.submit(["a", "b"])
+    harness.run(lambda: bool(harness.batches))
+    proxy.up.held = proxy.down.held = True
+    harness.answer()
+    harness.consumer.stop_reading()
+    started = time.monotonic()
+    harness.consumer.finish(started + 2.0)
+    assert time.monotonic() - started < 6.0
+
+
 def test_stopping_hands_back_what_no_process_has(harness: Harness, client: Client, redis: redis_py.Redis) -> None:
     harness.answering = False
     ids = client.submit([f"text {i}" for i in range(30)])
@@ -251,7 +301,7 @@ def test_stopping_hands_back_what_no_process_has(harness: Harness, client: Clien
     assert owners == {harness.consumer.consumer: 16, keys.RELEASED: 14}
     harness.batches = started
     harness.answer()
-    harness.consumer.finish()
+    harness.consumer.finish(time.monotonic() + 5.0)
     assert sorted(answers(redis)) == sorted(ids[:16])
     assert redis.xpending(keys.requests(Q), keys.GROUP)["pending"] == 14
     assert keys.RELEASED in {item["name"] for item in redis.xinfo_consumers(keys.requests(Q), keys.GROUP)}

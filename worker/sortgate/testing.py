@@ -47,7 +47,7 @@ class FakeWorker:
         url: Redis.
         queue: name of the queue.
         label: text to label; what it raises is answered as ``error`` with code ``component_failed``.
-        batch: most texts taken at a time.
+        batch: most texts taken from each priority at a time.
     """
 
     model = "fake/1"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sortgate.bundle.onnx_check import check_onnx
-from sortgate.errors import BundleFormatError, ConfigurationError, InferenceError, SortgateError
+from sortgate.errors import BundleFormatError, ConfigurationError, InferenceError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -46,8 +46,7 @@ class Session:
 
         Raises:
             BundleFormatError: ONNX Runtime cannot load the model.
-            ConfigurationError: ONNX Runtime is not installed.
-            SortgateError: it was started before a fork.
+            ConfigurationError: ONNX Runtime is not installed, or the session was started before a fork.
         """
         if self._started is not None:
             self._check_process()
@@ -82,7 +81,7 @@ class Session:
 
         Raises:
             InferenceError: ONNX Runtime failed; the message holds no text.
-            SortgateError: the session was started before a fork.
+            ConfigurationError: the session was started before a fork.
         """
         if self._started is None:
             self.start()
@@ -95,7 +94,7 @@ class Session:
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
-            raise SortgateError(
+            raise ConfigurationError(
                 f"this classifier was started in process {self._pid} and cannot run in its child {os.getpid()}: "
                 "load it after the fork, or with Classifier.load(path, golden=False) before it"
             )

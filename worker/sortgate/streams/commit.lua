@@ -9,8 +9,12 @@ local dead_bound, dead_age = ARGV[6], tonumber(ARGV[7])
 local results, dead, seen, counters = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
 -- Checked before anything is acknowledged: Lua does not roll back.
-local kind = redis.call('TYPE', results).ok
-if kind ~= 'none' and kind ~= 'stream' then return redis.error_reply('WRONGTYPE ' .. results .. ' is a ' .. kind) end
+for number = 1, 4 do
+  local kind = redis.call('TYPE', KEYS[number]).ok
+  if kind ~= 'none' and kind ~= 'stream' then
+    return redis.error_reply('WRONGTYPE ' .. KEYS[number] .. ' is a ' .. kind)
+  end
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

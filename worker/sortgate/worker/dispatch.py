@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,16 @@ from sortgate.errors import BundleError, ConfigurationError, InferenceError, Plu
 from sortgate.settings import Settings
 from sortgate.worker.child import ready, run_batch
 from sortgate.worker.entries import Batch, pack_batch
+from sortgate.worker.pool import PoolGuard
 from sortgate.worker.stream import QueueConsumer
 
 logger = get_logger(__name__)
 
 #: What keeps a process from serving at all; anything else that a batch raises is the doing of its texts.
 FATAL = (BundleError, PluginError, ConfigurationError)
+
+#: What all queues together get to leave when Redis does not answer; orchestrators kill after 30 or 45 seconds.
+FINISH_S = 10.0
 
 
 class Dispatcher:
@@ -34,6 +39,7 @@ class Dispatcher:
         self, pool: Any, settings: Settings, queues: list[str], on_fatal: Callable[[SortgateError], None]
     ) -> None:
         self._pool = pool
+        self._guard = PoolGuard(pool)
         self._settings = settings
         self._on_fatal = on_fatal
         self._running: set[Batch] = set()
@@ -42,9 +48,10 @@ class Dispatcher:
         capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
         self.consumers = {queue: QueueConsumer(queue, settings, capacity, self.fill) for queue in queues}
 
-    def open(self) -> None:
+    def open(self, hub: Any) -> None:
         """Start handing out; the pool must be registered with the event loop."""
         self._open = True
+        self._guard.resume(hub)
         self.fill()
 
     def tick(self) -> None:
@@ -55,6 +62,7 @@ class Dispatcher:
         """
         if not self._open:
             return
+        self._guard.turned()
         # Celery notices the end of a replaced process at once or, when its descriptors were reused, 5 seconds later.
         if any(process.exitcode is not None for process in self._pool._pool._pool):
             self._pool.maintain_pool()
@@ -97,8 +105,10 @@ class Dispatcher:
 
         def on_done(answers: bytes) -> None:
             self._running.discard(batch)
-            self.fill()  # before the commit: the process that has just become idle need not wait for it
-            consumer.commit(answers, batch.entries)
+            try:
+                self.fill()  # before the commit: the process that has just become idle need not wait for it
+            finally:
+                consumer.commit(answers, batch.entries)
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
@@ -167,8 +177,9 @@ class Dispatcher:
 
     def finish(self) -> None:
         """Leave every queue; called after the pool's last answer."""
+        until = time.monotonic() + FINISH_S
         for consumer in self.consumers.values():
-            consumer.finish()
+            consumer.finish(until)
 
 
 def _keep() -> None:

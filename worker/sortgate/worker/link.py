@@ -21,6 +21,8 @@ Reply = Any
 OnReply = Callable[[Reply], None]
 
 _CHUNK_BYTES = 262_144
+#: Most plain bytes of one TLS record (RFC 8446, 5.1).
+_RECORD_BYTES = 16_384
 #: A TLS socket that cannot go on raises its own exceptions; the kernel's has the one of a plain socket.
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -166,6 +168,17 @@ class Link:
             self._want_to_write()
 
     def _write(self, data: bytes | bytearray) -> int:
+        """Return how many bytes the kernel has taken."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return self._write_part(data)
+        sent = 0
+        # TLS takes a part whole or not at all: in parts of a record, what moves is seen to move
+        with memoryview(data) as parts:
+            while sent < len(data) and (more := self._write_part(parts[sent : sent + _RECORD_BYTES])):
+                sent += more
+        return sent
+
+    def _write_part(self, data: bytes | bytearray | memoryview) -> int:
         try:
             return int(self._socket.send(data))
         except _NOT_NOW:
@@ -187,14 +200,14 @@ class Link:
         Raises:
             LinkLost: the connection is gone.
         """
-        try:
-            # Whatever TLS has decrypted is read too: no poll would report it. A plain socket is asked once.
-            while self._read() and isinstance(self._socket, ssl.SSLSocket):
-                pass
-        except hiredis.ProtocolError as error:
-            raise LinkLost(str(error)) from None
+        # Whatever TLS has decrypted is read too: no poll would report it. A plain socket is asked once.
+        while self._read() and isinstance(self._socket, ssl.SSLSocket):
+            pass
         while self._connection is not None:
-            reply = self._reader.gets()
+            try:
+                reply = self._reader.gets()
+            except hiredis.ProtocolError as error:
+                raise LinkLost(f"that is no Redis: {error}") from None
             if reply is False:
                 return
             if not self._owed:
@@ -215,11 +228,14 @@ class Link:
         self._reader.feed(data)
         return True
 
-    def call(self, *command: bytes | str | int) -> Reply:
+    def call(self, *command: bytes | str | int, until: float) -> Reply:
         """Send a command and wait for its reply; replies owed before it go to their callbacks first.
 
+        Args:
+            until: time (monotonic) at which the wait ends, however many bytes still move.
+
         Raises:
-            LinkLost: the connection is gone, or Redis was silent for the socket's time-out.
+            LinkLost: the connection is gone, or Redis was silent for the socket's time-out, or the time is up.
             BrokerError: Redis answered with an error.
         """
         box: list[Reply] = []
@@ -227,8 +243,9 @@ class Link:
         while not box:
             poller = select.poll()
             poller.register(self._socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-            if not poller.poll(max(0.0, self._overdue_at() - time.monotonic()) * 1000.0):
-                self.check()
+            ends = min(until, self._overdue_at())
+            if not poller.poll(max(0.0, ends - time.monotonic()) * 1000.0) and time.monotonic() >= ends:
+                raise LinkLost("Redis is silent or too slow")
             self._flush()
             self.receive()
             if self._connection is None:
@@ -242,9 +259,14 @@ class Link:
         return self._progress_at + self._settings.socket_timeout_s + self._owed[0][1]
 
     def check(self) -> None:
-        """Raise :class:`LinkLost` when a reply is overdue (a silent peer sends no reset)."""
+        """Raise :class:`LinkLost` when a reply is overdue (a silent peer sends no reset).
+
+        First what has arrived is read: timers come before that in the event loop, which may itself have been away.
+        """
         if self._owed and time.monotonic() >= self._overdue_at():
-            raise LinkLost("Redis has been silent for too long")
+            self.receive()
+            if self._owed and time.monotonic() >= self._overdue_at():
+                raise LinkLost("Redis has been silent for too long")
 
     def close(self) -> None:
         """Close the connection; replies still owed never come."""

@@ -89,7 +89,7 @@ class StreamReader(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is 
         if not self._probed:
             self._probed = True
             dispatcher.probe()
-        dispatcher.open()
+        dispatcher.open(hub)
 
     def start(self, consumer: Any) -> None:
         """Nothing to do before the event loop is there."""

@@ -37,7 +37,7 @@ _SCRIPTS = ("group", "commit", "claim", "recover", "renew", "release")
 BLOCK_MS = 2000
 #: Consumers of workers that vanished are deleted once they have been empty and idle for this long.
 IDLE_CONSUMER_MS = 3_600_000
-FINISH_ATTEMPTS = 3
+FINISH_PAUSE_S = 0.5
 RECONNECT_S = (0.0, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -67,7 +67,7 @@ class QueueConsumer:
         self._commands = Link(settings, f"sortgate-{queue}", self._lost)
         self._links = (self._commands, self._reads)
         self._commits = Commits(queue, settings, self._commands, self._on_confirmed)
-        self._reading = False
+        self._connected = self._reading = False
         #: which streams had texts at the last read
         self._busy = [True] * len(self._streams)
         self._stopping = False
@@ -93,7 +93,7 @@ class QueueConsumer:
     def tick(self) -> None:
         """Do what is due: reconnect, renew leases, sweep, notice a silent peer. Called a few times a second."""
         now = time.monotonic()
-        if not self._commands.connected:
+        if not self._connected:
             if now >= self._connect_at:
                 self._connect()
             return
@@ -113,28 +113,36 @@ class QueueConsumer:
     # -- links ------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        """Connect both links and take up where they broke; after connecting, waits for one time-out at most."""
+        until = time.monotonic() + self._settings.socket_timeout_s
         try:
             for link in self._links:
                 link.connect()
                 for name in _SCRIPTS:
-                    link.call("SCRIPT", "LOAD", load_script(name))
-            self._set_clock(self._commands.call("TIME"))
+                    link.send(raise_error, "SCRIPT", "LOAD", load_script(name))
+            self._reads.call("PING", until=until)
+            self._set_clock(self._commands.call("TIME", until=until))
             found = self._commands.call(
                 *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer,
-                pack_keys(self.hand.entries()), self.hand.capacity + 1000,
+                pack_keys(self.hand.entries()), self.hand.capacity + 1000, until=until,
             )  # fmt: skip
             self._accept(found, counted=True)
+            self._connected = True
             self._commits.resend()
         except (BrokerError, LinkLost) as error:
             self._lost(error)
             return
+        except Exception as error:  # half connected is worse than not connected
+            self._lost(error)
+            raise
         self._on_entries()
         self._renew_at = self._sweep_at = 0.0
 
     def _lost(self, error: Exception) -> None:
         for link in self._links:
             link.close()
-        self._reading = False
+        self._connected = self._reading = False
+        self._busy = [True] * len(self._streams)
         pause = RECONNECT_S[min(self._attempts, len(RECONNECT_S) - 1)]
         if self._attempts == 0:
             logger.warning("queue %s: link to Redis lost (%s), reconnecting", self.queue, error)
@@ -142,7 +150,7 @@ class QueueConsumer:
         self._connect_at = time.monotonic() + pause
 
     def _healthy(self) -> None:
-        """A script has succeeded: only that ends the pauses between attempts."""
+        """A whole read has succeeded: only that ends the pauses between attempts."""
         if self._attempts:
             logger.warning("queue %s: link to Redis is back", self.queue)
         self._attempts = 0
@@ -320,25 +328,32 @@ class QueueConsumer:
         self._reads.close()
         self._release(self.hand.take_waiting(), leave=False)
 
-    def finish(self) -> None:
-        """Commit what is left, hand back the rest and leave the group; the last thing a worker does."""
-        for _ in range(FINISH_ATTEMPTS):
-            if self._finish():
+    def finish(self, until: float) -> None:
+        """Commit what is left, hand back the rest and leave the group; the last thing a worker does.
+
+        Args:
+            until: time (monotonic) after which no further attempt is made.
+        """
+        while not self._finish(until):
+            if time.monotonic() + FINISH_PAUSE_S >= until:
+                logger.warning(
+                    "queue %s: Redis does not take the last answers; the leases of their texts will run out", self.queue
+                )
                 break
-        else:
-            logger.warning("queue %s: Redis is out of reach; the leases of its texts will run out", self.queue)
+            time.sleep(FINISH_PAUSE_S)
         for link in self._links:
             link.close()
 
-    def _finish(self) -> bool:
+    def _finish(self, until: float) -> bool:
         if not self._commands.connected:
             self._connect()  # sends unconfirmed commits again
         try:
             if self._commands.connected:
                 # replies owed come first on the link, so after this call every commit sent is confirmed
                 found = self._commands.call(
-                    *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer, pack_keys([]), 100_000
-                )
+                    *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer, pack_keys([]), 100_000,
+                    until=until,
+                )  # fmt: skip
                 rest = [Entry(n, name.decode(), [], deliveries, deliveries - 1) for n, name, deliveries, _ in found]
                 for entry in rest:
                     if known := self.hand.known(entry):
@@ -346,7 +361,6 @@ class QueueConsumer:
                 return self._release(rest, leave=True)
         except (LinkLost, BrokerError) as error:
             self._lost(error)
-        time.sleep(RECONNECT_S[-1])
         return False
 
     def _release(self, entries: list[Entry], *, leave: bool) -> bool:
@@ -358,6 +372,7 @@ class QueueConsumer:
             handed = self._commands.call(
                 *self._script("release", 4), *self._streams, keys.workers(self.queue),
                 keys.GROUP, self.consumer, keys.RELEASED, int(leave), packed,
+                until=time.monotonic() + self._settings.socket_timeout_s,
             )  # fmt: skip
         except (LinkLost, BrokerError) as error:
             self._lost(error)
