@@ -120,3 +120,9 @@ def test_the_readme_names_every_key() -> None:
     for table, names in tables.items():
         listed = re.findall(r"`(\w+)`", rows[table or "top"])
         assert listed == names
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(10, 30), (100, 25), (312, 9), (313, 8), (5000, 8)])
+def test_few_texts_get_more_epochs(steps: int, epochs: int) -> None:
+    assert TrainingConfig().epochs_of(steps) == epochs
+    assert TrainingConfig(epochs=3).epochs_of(steps) == 3

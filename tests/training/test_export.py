@@ -17,7 +17,9 @@ from sortgate_training.batches import EncodedTexts
 from sortgate_training.config import ModelConfig
 from sortgate_training.export import MAX_DIFFERENCE, check_parity, export_graph
 from sortgate_training.logits import onnx_logits, torch_logits
-from sortgate_training.model import RecurrentClassifier
+from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
+from sortgate_training.pairs import build_pair_table
+from sortgate_training.tables import NgramTables
 
 VOCABULARY = 30
 
@@ -27,13 +29,25 @@ def texts_of(lengths: list[int], seed: int = 0) -> list[Encoded]:
     return [Encoded(generator.integers(1, VOCABULARY, length).tolist()) for length in lengths]
 
 
-def module_of(config: ModelConfig, labels: int = 3, seed: int = 0) -> RecurrentClassifier:
+def tables_of(labels: int, seed: int) -> NgramTables:
+    generator = np.random.default_rng(seed)
+    keys = np.unique(generator.integers(2, VOCABULARY, (60, 2)) @ np.array([VOCABULARY, 1]))
+    words = generator.standard_normal((VOCABULARY, 2 * labels + 2)).astype(np.float32)
+    pairs = generator.standard_normal((len(keys) + 1, labels + 1)).astype(np.float32)
+    for table, norms in ((words, [labels, -1]), (pairs, [-1])):
+        table[:, norms] = np.abs(table[:, norms])
+        table[0] = 0.0
+    bias = generator.standard_normal(labels).astype(np.float32)
+    return NgramTables(words, pairs, build_pair_table(keys, VOCABULARY), bias)
+
+
+def module_of(config: ModelConfig, labels: int = 3, seed: int = 0, *, ngrams: bool = False) -> HybridClassifier:
     torch.manual_seed(seed)
     module = RecurrentClassifier(config, VOCABULARY, labels)
     with torch.no_grad():
         for parameter in module.parameters():  # zero biases would hide a wrong order
             parameter.add_(torch.randn_like(parameter) * 0.3)
-    return module.eval()
+    return HybridClassifier(module, NgramPath(tables_of(labels, seed)) if ngrams else None).eval()
 
 
 @settings(max_examples=40, deadline=None)
@@ -45,14 +59,15 @@ def module_of(config: ModelConfig, labels: int = 3, seed: int = 0) -> RecurrentC
     embedding=st.integers(1, 9),
     lengths=st.lists(st.integers(1, 25), min_size=1, max_size=9),
     labels=st.integers(2, 5),
+    ngrams=st.booleans(),
     seed=st.integers(0, 1000),
 )
 def test_onnx_gives_the_logits_of_pytorch(
     cell: Literal["lstm", "gru"], layers: int, bidirectional: bool, hidden: int, embedding: int,
-    lengths: list[int], labels: int, seed: int,
+    lengths: list[int], labels: int, ngrams: bool, seed: int,
 ) -> None:  # fmt: skip
     config = ModelConfig(cell=cell, layers=layers, bidirectional=bidirectional, hidden=hidden, embedding=embedding)
-    module = module_of(config, labels, seed)
+    module = module_of(config, labels, seed, ngrams=ngrams)
     texts = texts_of(lengths, seed)
     session = Session(export_graph(module).SerializeToString())
     expected = torch_logits(module, EncodedTexts([text.ids for text in texts], [0] * len(texts)))
@@ -75,6 +90,6 @@ def test_a_graph_of_other_weights_is_refused(cell: Literal["lstm", "gru"], name:
     module = module_of(ModelConfig(cell=cell, hidden=4, embedding=4))
     model = export_graph(module).SerializeToString()
     with torch.no_grad():
-        getattr(module.rnns[1], name)[0] += 0.05
+        getattr(module.recurrent.rnns[1], name)[0] += 0.05
     with pytest.raises(TrainingError, match="differs from PyTorch"):
         check_parity(module, model, texts_of([3, 5, 9]), longest=20)

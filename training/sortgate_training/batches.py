@@ -51,6 +51,10 @@ class EncodedTexts:
         """Count of texts."""
         return len(self.lengths)
 
+    def flat(self) -> IntArray:
+        """Return all ids, one text after the other; ``lengths`` says where each ends."""
+        return self._flat
+
     def batch(self, rows: npt.ArrayLike) -> Batch:
         """Return these texts, padded to the longest of them."""
         chosen = np.asarray(rows, dtype=np.int64)

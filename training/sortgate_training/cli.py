@@ -114,7 +114,7 @@ def train(
         settled,
         registry,
         say=say,
-        watch=lambda count: TrainingProgress(console, count, settled.epochs),
+        watch=lambda count, epochs: TrainingProgress(console, count, epochs),
         threads=threads or _cores(),
     )
     if as_json:

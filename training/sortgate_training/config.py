@@ -20,6 +20,10 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
+#: Bounds of ``epochs`` where the data decides, and the steps that few texts get at least.
+LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 8, 30, 2_500
+
+
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
@@ -52,12 +56,30 @@ class ModelConfig(_Section, frozen=True):
 
     cell: Literal["lstm", "gru"] = "lstm"
     layers: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
-    hidden: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    hidden: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     embedding: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
     bidirectional: bool = True
     dropout: Share = 0.5
     embedding_dropout: Share = 0.3
     token_dropout: Share = 0.1
+
+
+class NgramConfig(_Section, frozen=True):
+    """The n-gram path beside the recurrent one.
+
+    Attributes:
+        enabled: without it the bundle is the recurrent network alone.
+        min_count: rarer pairs of words and character n-grams are left out.
+        max_pairs: pairs of words kept at most, the most frequent ones.
+        characters: shortest and longest character n-gram, word boundaries included.
+        iterations: of L-BFGS, at most, for each strength of the penalty.
+    """
+
+    enabled: bool = True
+    min_count: Count = 2
+    max_pairs: Annotated[int, msgspec.Meta(ge=0, le=5_000_000)] = 500_000
+    characters: tuple[Count, Count] = (2, 5)
+    iterations: Count = 50
 
 
 class LossConfig(_Section, frozen=True):
@@ -102,7 +124,8 @@ class TrainingConfig(_Section, frozen=True):
     """Everything that decides what comes out of a run, given the data.
 
     Attributes:
-        epochs: passes over the training texts at most.
+        epochs: passes over the training texts at most; ``auto`` is 8, and on few texts as many as make 2,500 steps,
+            but not over 30.
         patience: epochs without a better validation macro-F1 after which training stops.
         batch_size: texts of one step at most.
         batch_tokens: tokens of one step at most, padding included: bounds the memory of long texts.
@@ -115,15 +138,22 @@ class TrainingConfig(_Section, frozen=True):
     vocabulary: VocabularyConfig = VocabularyConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
+    ngrams: NgramConfig = NgramConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    epochs: Count = 8
+    epochs: Count | Literal["auto"] = "auto"
     patience: Count = 3
     batch_size: Count = 64
     batch_tokens: Count = 16_384
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63 - 1)] = 0
     precision: Literal["float32", "int8", "auto"] = "float32"
+
+    def epochs_of(self, steps: int) -> int:
+        """Return how many epochs there are at most, given the steps of one."""
+        if self.epochs != "auto":
+            return self.epochs
+        return min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-LEAST_STEPS // steps)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain tables, for the manifest."""

@@ -16,7 +16,7 @@ from sortgate.textpath import Encoded
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.graph import GraphSpec, build_graph
 from sortgate_training.logits import onnx_logits, torch_logits
-from sortgate_training.model import RecurrentClassifier
+from sortgate_training.model import HybridClassifier, RecurrentClassifier
 
 #: Largest difference of a logit between PyTorch and ONNX Runtime, both float32.
 MAX_DIFFERENCE = 1e-4
@@ -28,11 +28,12 @@ _GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 FloatArray = npt.NDArray[np.float32]
 
 
-def export_graph(module: RecurrentClassifier) -> onnx.ModelProto:
+def export_graph(module: HybridClassifier) -> onnx.ModelProto:
     """Return the float32 model."""
-    config = module.config
+    config = module.recurrent.config
     spec = GraphSpec(config.cell, config.hidden, config.layers, config.bidirectional)
-    return build_graph(collect_weights(module), spec)
+    tables = None if module.ngrams is None else module.ngrams.tables
+    return build_graph(collect_weights(module.recurrent), spec, tables)
 
 
 def collect_weights(module: RecurrentClassifier) -> dict[str, FloatArray]:
@@ -53,7 +54,7 @@ def collect_weights(module: RecurrentClassifier) -> dict[str, FloatArray]:
     return weights
 
 
-def check_parity(module: RecurrentClassifier, model: bytes, texts: Sequence[Encoded], longest: int) -> float:
+def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded], longest: int) -> float:
     """Return the largest logit difference between PyTorch and ONNX Runtime.
 
     Compared on real texts of mixed lengths, and on texts of length 1 and of the greatest length, in batches and alone.
@@ -68,7 +69,7 @@ def check_parity(module: RecurrentClassifier, model: bytes, texts: Sequence[Enco
         TrainingError: it is above :data:`MAX_DIFFERENCE`.
     """
     generator = np.random.default_rng(0)
-    size = module.embedding.num_embeddings
+    size = module.recurrent.embedding.num_embeddings
     edges = [Encoded(generator.integers(1, size, length).tolist()) for length in (1, 1, 2, 3, longest)]
     session = Session(model)
     worst = 0.0

@@ -16,6 +16,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sortgate.vocabulary import UNKNOWN_ID
+from sortgate_training.pairs import MULTIPLIERS, NO_KEY
+from sortgate_training.tables import LEAST_NORM, NgramTables
+
 OPSET = 17
 IR_VERSION = 8
 
@@ -46,7 +50,7 @@ class GraphSpec:
         return 2 * self.directions * self.hidden
 
 
-def build_graph(weights: Weights, spec: GraphSpec) -> onnx.ModelProto:
+def build_graph(weights: Weights, spec: GraphSpec, ngrams: NgramTables | None = None) -> onnx.ModelProto:
     """Return the model.
 
     Args:
@@ -54,6 +58,7 @@ def build_graph(weights: Weights, spec: GraphSpec) -> onnx.ModelProto:
             ``rnn.i.w [directions, gates·hidden, in]``, ``rnn.i.r [directions, gates·hidden, hidden]`` and
             ``rnn.i.b [directions, 2·gates·hidden]``; ``output.weight [labels, features]``, ``output.bias [labels]``.
         spec: the shape that the weights have.
+        ngrams: the n-gram path, whose logits are added; None for the recurrent network alone.
     """
     graph = _Graph(weights)
     graph.constant("zero", np.array(0, dtype=np.int64))
@@ -97,8 +102,75 @@ def build_graph(weights: Weights, spec: GraphSpec) -> onnx.ModelProto:
     graph.node("Unsqueeze", ["lengths.float", "batch_axis"], "lengths.column")
     graph.node("Div", ["pool.sum", "lengths.column"], "pool.mean")
     graph.node("Concat", ["pool.max", "pool.mean"], "features", axis=1)
-    graph.node("Gemm", ["features", "output.weight", "output.bias"], "logits", transB=1)
+    recurrent = "logits" if ngrams is None else "recurrent.logits"
+    graph.node("Gemm", ["features", "output.weight", "output.bias"], recurrent, transB=1)
+    if ngrams is not None:
+        graph.node("Add", [recurrent, _ngram_logits(graph, ngrams)], "logits")
     return graph.model(labels=weights["output.bias"].shape[0])
+
+
+def _ngram_logits(graph: _Graph, tables: NgramTables) -> str:
+    """Add the n-gram path; returns the name of its logits. Rows of padding are 0, so nothing need be masked."""
+    count = tables.labels
+    for name, table in (("words", tables.words), ("pairs", tables.pairs), ("bias", tables.bias)):
+        graph.constant(f"ngram.{name}", table)
+    graph.constant("ngram.slots", tables.keys.slots)
+    graph.constant("ngram.numbers", tables.keys.numbers)
+    whole = {"size": tables.keys.size, "slot_count": len(tables.keys.slots), "no_key": NO_KEY, "unknown": UNKNOWN_ID}
+    for name, number in whole.items():
+        graph.constant(f"ngram.{name}", np.array(number, dtype=np.int64))
+    graph.constant("ngram.least", np.array(LEAST_NORM, dtype=np.float32))
+    for position in (1, count, count + 1, 2 * count + 1, np.iinfo(np.int64).max):
+        graph.constant(f"at.{position}", np.array([position], dtype=np.int64))
+
+    def part(table: str, start: str, end: str, output: str) -> str:
+        return graph.node("Slice", [table, start, end, "batch_axis"], output)
+
+    # each token beside the next one, [batch, time]; beside the last one stands 0, the padding
+    ids = graph.node("Cast", ["ids"], "ngram.left", to=TensorProto.INT64)
+    column = part(ids, "time_axis", "batch_axis", "ngram.column")
+    graph.node("Sub", [column, column], "ngram.nothing")
+    part(ids, "batch_axis", f"at.{np.iinfo(np.int64).max}", "ngram.rest")
+    after = graph.node("Concat", ["ngram.rest", "ngram.nothing"], "ngram.right", axis=1)
+    graph.node("Greater", [ids, "ngram.unknown"], "ngram.left.known")
+    graph.node("Greater", [after, "ngram.unknown"], "ngram.right.known")
+    graph.node("And", ["ngram.left.known", "ngram.right.known"], "ngram.known")
+    graph.node("Mul", [ids, "ngram.size"], "ngram.left.part")
+    graph.node("Add", ["ngram.left.part", after], "ngram.any_key")
+    graph.node("Where", ["ngram.known", "ngram.any_key", "ngram.no_key"], "ngram.key")
+    rows = []
+    for number, (left, right) in enumerate(MULTIPLIERS):
+        name = f"ngram.choice{number}"
+        graph.constant(f"{name}.a", np.array(left, dtype=np.int64))
+        graph.constant(f"{name}.b", np.array(right, dtype=np.int64))
+        graph.node("Mul", [ids, f"{name}.a"], f"{name}.left")
+        graph.node("Mul", [after, f"{name}.b"], f"{name}.right")
+        graph.node("Add", [f"{name}.left", f"{name}.right"], f"{name}.hash")
+        graph.node("Mod", [f"{name}.hash", "ngram.slot_count"], f"{name}.slot")
+        graph.node("Gather", ["ngram.slots", f"{name}.slot"], f"{name}.found")
+        graph.node("Equal", [f"{name}.found", "ngram.key"], f"{name}.hit")
+        graph.node("Gather", ["ngram.numbers", f"{name}.slot"], f"{name}.number")
+        rows.append(graph.node("Where", [f"{name}.hit", f"{name}.number", "zero"], f"{name}.row"))
+    graph.node("Max", rows, "ngram.row")  # both choices may be one slot
+
+    graph.node("Gather", ["ngram.words", "ids"], "ngram.words.each")
+    words = graph.node("ReduceSum", ["ngram.words.each", "batch_axis"], "ngram.words.sum", keepdims=0)
+    graph.node("Gather", ["ngram.pairs", "ngram.row"], "ngram.pairs.each")
+    pairs = graph.node("ReduceSum", ["ngram.pairs.each", "batch_axis"], "ngram.pairs.sum", keepdims=0)
+    end = f"at.{np.iinfo(np.int64).max}"
+    part(words, "time_axis", f"at.{count + 1}", "ngram.words.weights")
+    graph.node("Add", ["ngram.words.weights", pairs], "ngram.word_part")  # [batch, labels + 1], the norm last
+    part(words, f"at.{count + 1}", end, "ngram.character_part")  # the same
+    logits = "ngram.bias"
+    for name in ("word", "character"):
+        whole_part = f"ngram.{name}_part"
+        part(whole_part, f"at.{count}", end, f"ngram.{name}.square")
+        graph.node("Max", [f"ngram.{name}.square", "ngram.least"], f"ngram.{name}.bounded")
+        graph.node("Sqrt", [f"ngram.{name}.bounded"], f"ngram.{name}.norm")
+        part(whole_part, "time_axis", f"at.{count}", f"ngram.{name}.sum")
+        graph.node("Div", [f"ngram.{name}.sum", f"ngram.{name}.norm"], f"ngram.{name}.logits")
+        logits = graph.node("Add", [f"ngram.{name}.logits", logits], f"ngram.{name}.total")
+    return logits
 
 
 class _Graph:
@@ -110,6 +182,8 @@ class _Graph:
         self._nodes: list[onnx.NodeProto] = []
 
     def constant(self, name: str, value: npt.NDArray[Any]) -> None:
+        if any(known.name == name for known in self._initializers):
+            return
         self._initializers.append(numpy_helper.from_array(value, name))
 
     def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:

@@ -112,11 +112,12 @@ def fit(
     history = History()
     best: tuple[float, float] = (-1.0, 0.0)
     weights: dict[str, Any] = {}
-    factor = create_schedule(config.schedule, len(batches) * config.epochs)
+    epochs = config.epochs_of(len(batches))
+    factor = create_schedule(config.schedule, len(batches) * epochs)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     step = _Step(module, loss_of, optimizer, scheduler, average, config.optimizer.gradient_clip)
     with stop_on_ctrl_c() as stop:
-        for number in range(1, config.epochs + 1):
+        for number in range(1, epochs + 1):
             started = time.perf_counter()
             texts, loss = _one_epoch(step, batches, number, watcher, stop)
             seconds = time.perf_counter() - started
@@ -132,11 +133,11 @@ def fit(
             epoch = Epoch(number, loss, *judgement, texts / seconds, seconds)
             history.epochs.append(epoch)
             watcher.epoch(epoch, best=better)
-            if number - history.best >= config.patience and number < config.epochs:
+            if number - history.best >= config.patience and number < epochs:
                 history.stopped = f"no better validation macro-F1 for {config.patience} epochs"
                 break
         else:
-            history.stopped = f"all {config.epochs} epochs are done"
+            history.stopped = f"all {epochs} epochs are done"
     if stop.requested and not weights:
         raise KeyboardInterrupt
     if not history.stopped:

@@ -1,12 +1,18 @@
-"""The network: token vectors → recurrent layers over both directions → maximum and mean over time → logits."""
+"""The network: token vectors → recurrent layers over both directions → maximum and mean over time → logits.
+
+Beside it lies the n-gram path, which is fitted elsewhere and only looked up here; the logits of both are added.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
-from sortgate.vocabulary import PADDING_ID, UNKNOWN_ID
+from sortgate.vocabulary import FIRST_ID, PADDING_ID, UNKNOWN_ID
 from sortgate_training.config import ModelConfig
+from sortgate_training.pairs import NO_KEY
+from sortgate_training.tables import LEAST_NORM, NgramTables
 
 
 class RecurrentClassifier(nn.Module):
@@ -91,3 +97,44 @@ class RecurrentClassifier(nn.Module):
 def _reorder(x: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Return ``x [time, batch, width]`` with the steps of each text in ``order [time, batch]``."""
     return x.gather(0, order.unsqueeze(2).expand(-1, -1, x.shape[2]))
+
+
+class NgramPath(nn.Module):
+    """The n-gram path's tables as a module, to compare the graph with; PyTorch trains nothing of it."""
+
+    words: torch.Tensor
+    pairs: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, tables: NgramTables) -> None:
+        super().__init__()
+        self.tables = tables
+        for name in ("words", "pairs", "bias"):
+            self.register_buffer(name, torch.from_numpy(getattr(tables, name)))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return logits ``[batch, labels]`` for ids ``[batch, time]``, padded with 0."""
+        count = self.tables.labels
+        left = ids.numpy().astype(np.int64)
+        right = np.pad(left[:, 1:], ((0, 0), (0, 1)))
+        keys = np.where((left >= FIRST_ID) & (right >= FIRST_ID), left * self.tables.keys.size + right, NO_KEY)
+        words = self.words[ids].sum(dim=1)
+        pairs = self.pairs[torch.from_numpy(self.tables.keys.rows(keys))].sum(dim=1)
+        word_norm = (words[:, count] + pairs[:, count]).clamp_min(LEAST_NORM).sqrt()
+        character_norm = words[:, -1].clamp_min(LEAST_NORM).sqrt()
+        logits = (words[:, :count] + pairs[:, :count]) / word_norm.unsqueeze(1)
+        return logits + words[:, count + 1 : -1] / character_norm.unsqueeze(1) + self.bias
+
+
+class HybridClassifier(nn.Module):
+    """The recurrent network and the n-gram path: the sum of their logits, as the bundle serves it."""
+
+    def __init__(self, recurrent: RecurrentClassifier, ngrams: NgramPath | None = None) -> None:
+        super().__init__()
+        self.recurrent = recurrent
+        self.ngrams = ngrams
+
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        logits: torch.Tensor = self.recurrent(ids, lengths)
+        return logits if self.ngrams is None else logits + self.ngrams(ids)

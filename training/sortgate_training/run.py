@@ -25,10 +25,12 @@ from sortgate_training.graph import OPSET
 from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Judgement, Watcher, fit
 from sortgate_training.metrics import measure
-from sortgate_training.model import RecurrentClassifier
+from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
+from sortgate_training.ngrams import fit_ngrams, mix
 from sortgate_training.objective import create_loss
 from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.split import Parts
+from sortgate_training.tables import NgramTables
 
 
 def train_bundle(
@@ -38,7 +40,7 @@ def train_bundle(
     registry: Registry,
     *,
     say: Callable[[str], None],
-    watch: Callable[[int], Watcher],
+    watch: Callable[[int, int], Watcher],
     threads: int = 1,
 ) -> Trained:
     """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
@@ -49,7 +51,7 @@ def train_bundle(
         config: everything else that decides the outcome.
         registry: components to choose from.
         say: told what a reader should know, in sentences, as it comes up.
-        watch: makes the loop's watcher, given the number of training texts.
+        watch: makes the loop's watcher, given the number of training texts and of epochs.
         threads: of PyTorch, and of ONNX Runtime for the final judgement.
 
     Raises:
@@ -74,20 +76,26 @@ def train_bundle(
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
 
-    module = RecurrentClassifier(config.model, len(vocabulary), len(labels))
-    bounds = {"batch_size": config.batch_size, "batch_tokens": config.batch_tokens}
+    tables = None
+    if config.ngrams.enabled:
+        tables = fit_ngrams(learned, judged, vocabulary, len(labels), config.ngrams)
+    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels))
     history = fit(
-        module,
-        TrainingBatches(learned, **bounds, seed=config.seed),
+        recurrent,
+        batches,
         create_loss(config.loss, labels, counts),
         lambda trained: judge(trained, judged),
         config,
-        watch(len(learned)),
+        watch(len(learned), config.epochs_of(len(batches))),
     )
     say(f"{history.stopped}; epoch {history.best} is kept")
     if words := history.overfitting():
         say(words)
 
+    module = HybridClassifier(recurrent)
+    if tables is not None:
+        module = join(recurrent, tables, judged, say)
     temperature = fit_temperature(torch_logits(module, judged), judged.targets)
     graph = export_graph(module)
     parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
@@ -100,6 +108,24 @@ def train_bundle(
     return finish(
         out, parts, config, Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen), threads
     )
+
+
+def join(
+    recurrent: RecurrentClassifier, tables: NgramTables, judged: EncodedTexts, say: Callable[[str], None]
+) -> HybridClassifier:
+    """Return both paths as one module, each with the weight that suits the validation texts best."""
+    ngram_logits, recurrent_logits = tables.logits(judged), torch_logits(recurrent, judged)
+    ngram, share = mix(ngram_logits, recurrent_logits, judged.targets)
+    with torch.no_grad():
+        recurrent.output.weight.mul_(share)
+        recurrent.output.bias.mul_(share)
+    hybrid = HybridClassifier(recurrent, NgramPath(tables.scaled(ngram)))
+    rates = [
+        float((logits.argmax(axis=1) == judged.targets).mean())
+        for logits in (ngram_logits, recurrent_logits, torch_logits(hybrid, judged))
+    ]
+    say("validation accuracy: n-grams {:.4f}, recurrent network {:.4f}, both {:.4f}".format(*rates))
+    return hybrid
 
 
 def encode_part(

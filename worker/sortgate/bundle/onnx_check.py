@@ -24,7 +24,7 @@ MAX_FILLED_ELEMENTS = 1 << 26
 _STANDARD = """
     Abs Add And Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div DynamicQuantizeLinear Equal Exp Expand
     GRU Gather GatherElements Gemm Greater GreaterOrEqual Identity LSTM Less LessOrEqual Log MatMul MatMulInteger Max
-    Min Mul Neg Not Or Range ReduceMax ReduceMean ReduceSum Relu Reshape ReverseSequence Shape Sigmoid Slice Softmax
+    Min Mod Mul Neg Not Or Range ReduceMax ReduceMean ReduceSum Relu Reshape ReverseSequence Shape Sigmoid Slice Softmax
     Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
 """
 ALLOWED_OPERATORS: Mapping[str, frozenset[str]] = {
@@ -189,6 +189,10 @@ class _Graph:
         attributes = self._attributes(node)
         if operator in GATES:
             check_recurrent(operator, inputs, attributes, self._stored)
+        elif operator == "Mod":
+            divisor = self._stored.get(inputs[-1]) if len(inputs) == 2 else None
+            if divisor is None or not divisor.ints or min(divisor.ints) < 1:  # a division by 0 would end the process
+                refuse("divides by what is not stored in the file, or not positive")
         elif operator in {"ConstantOfShape", "Expand"}:
             self._check_filled(operator, inputs)
         elif operator == "Gather" and len(inputs) == 2 and inputs[1] in self._ids and inputs[0] in self._stored:

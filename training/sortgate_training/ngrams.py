@@ -1,0 +1,209 @@
+"""Fits the n-gram path, a logistic regression over words, word pairs and the characters of words.
+
+Its features are TF-IDF with L2 norms (Salton & Buckley 1988), one norm for words and pairs and one for characters,
+every occurrence counted by itself, so that the fitted model is sums of table rows: :mod:`sortgate_training.tables`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from sortgate.vocabulary import FIRST_ID, Vocabulary
+from sortgate_training.batches import EncodedTexts
+from sortgate_training.calibration import negative_log_likelihood
+from sortgate_training.config import NgramConfig
+from sortgate_training.pairs import build_pair_table, pair_keys
+from sortgate_training.tables import LEAST_NORM, NgramTables, text_rows
+
+FloatArray = npt.NDArray[np.float32]
+
+#: Inverse strengths of the penalty that are tried, weakest model first.
+STRENGTHS = (1.0, 4.0, 16.0, 64.0)
+
+
+def fit_ngrams(
+    learned: EncodedTexts, judged: EncodedTexts, vocabulary: Vocabulary, labels: int, config: NgramConfig
+) -> NgramTables:
+    """Fit the path; the strength of the penalty is the best of :data:`STRENGTHS` on the validation texts.
+
+    Args:
+        learned: training texts, every label among them.
+        judged: validation texts.
+        vocabulary: whose tokens the ids are.
+        labels: how many there are.
+        config: sizes.
+    """
+    features = _Features(learned, vocabulary, config)
+    x, held_out = features.matrix(learned), features.matrix(judged)
+    least, coefficients, intercept = np.inf, None, None
+    model = LogisticRegression(C=STRENGTHS[0], max_iter=config.iterations, warm_start=True)
+    for strength in STRENGTHS:
+        model.set_params(C=strength)
+        with warnings.catch_warnings():
+            # an early end is a further penalty, which validation judges like the other
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(x, learned.targets)
+        loss = negative_log_likelihood(_decide(model, held_out), judged.targets)
+        if loss >= least:
+            break
+        least, coefficients, intercept = loss, model.coef_.copy(), model.intercept_.copy()
+    return features.tables(*_for_each_label(coefficients, intercept, labels))
+
+
+def _decide(model: LogisticRegression, x: Any) -> FloatArray:
+    decisions = model.decision_function(x)
+    if decisions.ndim == 1:
+        decisions = np.stack([-decisions / 2, decisions / 2], axis=1)
+    return np.asarray(decisions, dtype=np.float32)
+
+
+def _for_each_label(coefficients: Any, intercept: Any, labels: int) -> tuple[Any, Any]:
+    """Return ``[labels, features]`` and ``[labels]``; scikit-learn has one row for two labels."""
+    if labels == 2:
+        return np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-intercept, intercept]) / 2
+    return coefficients, intercept
+
+
+class _Features:
+    """Words, pairs of words and character n-grams, with their inverse document frequencies."""
+
+    def __init__(self, texts: EncodedTexts, vocabulary: Vocabulary, config: NgramConfig) -> None:
+        self._size = len(vocabulary)
+        count = len(texts)
+        ids, rows = texts.flat(), text_rows(texts)
+        seen = np.bincount(_distinct(rows, ids, self._size)[1], minlength=self._size)
+        self._idf = _idf(seen, count)
+        self._idf[0] = 0.0
+        kept, numbers, occurrences = np.unique(
+            pair_keys(ids, rows, self._size), return_inverse=True, return_counts=True
+        )
+        frequent = (occurrences >= config.min_count) & (kept >= 0)
+        if frequent.sum() > config.max_pairs:
+            least = np.sort(occurrences[frequent])[-config.max_pairs]
+            frequent &= occurrences > least
+        self.keys = build_pair_table(kept[frequent], self._size)
+        in_texts = np.bincount(_distinct(rows, numbers, len(kept))[1], minlength=len(kept))
+        pair_idf = np.zeros(int(frequent.sum()) + 1)
+        pair_idf[self.keys.rows(kept[frequent])] = _idf(in_texts[frequent], count)
+        pair_idf[0] = 0.0
+        self._pair_idf = pair_idf
+        self._characters = _character_matrix(vocabulary, seen, count, config)
+
+    def matrix(self, texts: EncodedTexts) -> Any:
+        """Return the features ``[texts, words + pairs + character n-grams]``, float32."""
+        ids, rows = texts.flat(), text_rows(texts)
+        words = _counts(rows, ids, (len(texts), self._size))
+        found = self.keys.rows(pair_keys(ids, rows, self._size))
+        pairs = _counts(rows[found > 0], found[found > 0], (len(texts), len(self._pair_idf)))
+        word_norm = words @ self._idf**2 + pairs @ self._pair_idf**2
+        character_norm = words @ self._characters.power(2).sum(axis=1).A1
+        weighted = sparse.hstack([words @ sparse.diags(self._idf), pairs @ sparse.diags(self._pair_idf)])
+        return sparse.hstack(
+            [_divided(weighted, word_norm), _divided(words @ self._characters, character_norm)], dtype=np.float32
+        ).tocsr()
+
+    def tables(self, coefficients: Any, intercept: Any) -> NgramTables:
+        """Return the weights ``[labels, features]`` as lookups."""
+        pairs_at, characters_at = self._size, self._size + len(self._pair_idf)
+        word = coefficients[:, :pairs_at].T * self._idf[:, None]
+        pair = coefficients[:, pairs_at:characters_at].T * self._pair_idf[:, None]
+        character = self._characters @ coefficients[:, characters_at:].T
+        norm = self._characters.power(2).sum(axis=1).A1
+        words = np.column_stack([word, self._idf**2, character, norm]).astype(np.float32)
+        pairs = np.column_stack([pair, self._pair_idf**2]).astype(np.float32)
+        return NgramTables(words, pairs, self.keys, np.asarray(intercept, dtype=np.float32))
+
+
+def _divided(matrix: Any, squared_norms: npt.NDArray[np.float64]) -> Any:
+    return sparse.diags(1.0 / np.sqrt(np.maximum(squared_norms, LEAST_NORM))) @ matrix
+
+
+def _idf(texts_with: npt.NDArray[np.int64], texts: int) -> npt.NDArray[np.float64]:
+    """Return the smoothed inverse document frequency, ``ln((1 + texts) / (1 + texts with it)) + 1``."""
+    idf: npt.NDArray[np.float64] = np.log((1.0 + texts) / (1.0 + texts_with)) + 1.0
+    return idf
+
+
+def _distinct(rows: Any, columns: Any, width: int) -> tuple[Any, Any]:
+    """Return the distinct (row, column)."""
+    both = np.unique(rows.astype(np.int64) * width + columns)
+    return both // width, both % width
+
+
+def _counts(rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
+    """Return how often each column occurs in each row."""
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
+
+
+def _character_matrix(
+    vocabulary: Vocabulary, seen: npt.NDArray[np.int64], texts: int, config: NgramConfig
+) -> sparse.csr_matrix:
+    """Return ``[vocabulary, character n-grams]``: occurrences in the word times the n-gram's idf."""
+    per_word = [Counter(character_ngrams(token, config.characters)) for token in vocabulary]
+    words_with: Counter[str] = Counter()
+    for word, ngrams in enumerate(per_word, FIRST_ID):
+        # texts with the n-gram, as if no text had two words with it
+        words_with.update(dict.fromkeys(ngrams, int(seen[word])))
+    columns = {
+        ngram: number
+        for number, ngram in enumerate(name for name, count in words_with.items() if count >= config.min_count)
+    }
+    in_texts = np.fromiter((min(words_with[name], texts) for name in columns), dtype=np.int64, count=len(columns))
+    idf = _idf(in_texts, texts)
+    entries = [
+        (word, columns[ngram], count)
+        for word, ngrams in enumerate(per_word, FIRST_ID)
+        for ngram, count in ngrams.items()
+        if ngram in columns
+    ]
+    shape = (len(vocabulary), max(1, len(columns)))
+    if not entries:
+        return sparse.csr_matrix(shape)
+    rows, positions, counts = (np.array(part) for part in zip(*entries, strict=True))
+    return sparse.csr_matrix((counts * idf[positions], (rows, positions)), shape=shape)
+
+
+def character_ngrams(token: str, lengths: tuple[int, int]) -> Iterator[str]:
+    """Yield the n-grams of a token between marks of its beginning and end, of each length from ``lengths``."""
+    marked = f"\x02{token}\x03"
+    for length in range(lengths[0], min(lengths[1], len(marked)) + 1):
+        for start in range(len(marked) - length + 1):
+            yield marked[start : start + length]
+
+
+def mix(
+    ngram: FloatArray, recurrent: FloatArray, targets: npt.NDArray[np.int64], steps: Iterable[float] | None = None
+) -> tuple[float, float]:
+    """Return the factors of both paths' logits whose sum has the least negative log-likelihood.
+
+    A product of experts (Hinton 2002) with two weights; the likelihood is concave in them, so a Newton step a turn ends
+    at its only maximum.
+
+    Args:
+        ngram: ``[texts, labels]`` of texts that neither learned from.
+        recurrent: the same.
+        targets: ``[texts]``.
+        steps: for tests; damping of each turn.
+    """
+    both = np.stack([ngram, recurrent]).astype(np.float64)  # [2, texts, labels]
+    true = both[:, np.arange(len(targets)), targets]
+    factors = np.array([0.5, 0.5])
+    for damping in steps if steps is not None else [1.0] * 25:
+        chances = np.exp(log_softmax(np.tensordot(factors, both, 1), axis=1))
+        expected = (both * chances).sum(axis=2)  # [2, texts]
+        gradient = (true - expected).sum(axis=1)
+        second = np.einsum("atl,btl,tl->ab", both, both, chances) - expected @ expected.T
+        factors = np.clip(
+            factors + damping * np.linalg.solve(second + 1e-3 * np.eye(2), gradient - 1e-3 * factors), 0.0, 4.0
+        )
+    return float(factors[0]), float(factors[1])
