@@ -210,7 +210,7 @@ def test_doctor_calls_a_redis_that_keeps_nothing_a_risk(run: Run, redis_url: str
         ({"appendfsync": "no"}, 1, "persistence", "loses half a minute"),
         ({"appendonly": "no", "save": "900 1"}, 1, "persistence", "snapshots only"),
         ({"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}, 1, "memory", "drops keys"),
-        ({"maxmemory-policy": "allkeys-lru"}, 0, "memory", "would drop keys"),
+        ({"maxmemory-policy": "allkeys-lru"}, 1, "memory", "would drop keys"),
         ({"maxmemory": "100mb"}, 0, "memory", "of 100 MiB used"),
         ({"replicaof": "127.0.0.1 1"}, 1, "replication", "read-only replica"),
     ],
@@ -222,3 +222,63 @@ def test_doctor_says_what_a_server_guarantees(
         found, out, _ = run("doctor", "--json", "--redis-url", server.url)
     assert found == status
     assert any(item["subject"] == subject and says in item["text"] for item in json.loads(out)), out
+
+
+def test_results_of_a_redis_that_is_down_are_no_empty_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SORTGATE_REDIS_URL", "redis://127.0.0.1:1/0")
+    status, out, err = run("results", "--queue", Q, "--timeout", "1")
+    assert (status, out) == (1, "")
+    assert err.startswith("sortgate: error: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"id": "x", "text": "t", "meta": "m" * 20_000}, "line 1100: field 'meta' must have 0 to 16,384 bytes"),
+        ({"id": "", "text": "t"}, "line 1100: field 'id' must have 1 to 256 bytes"),
+        ({"text": "t"}, "line 1100: no 'id', but other lines have one"),
+        ({"id": "3", "text": "t"}, None),
+    ],
+)
+def test_a_bad_line_far_down_says_what_is_enqueued(
+    run: Run, redis: Any, tmp_path: Path, bad: dict[str, str], says: str | None
+) -> None:
+    lines = [{"id": str(number), "text": f"text {number}"} for number in range(1, 1200)]
+    lines[1099] = bad
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    status, _, err = run("submit", str(path), "--queue", Q, "--format", "jsonl")
+    enqueued = redis.xlen(keys.requests(Q))
+    if says is None:  # the same id again in another part: answered once, by the worker's de-duplication
+        assert (status, enqueued) == (0, 1199)
+        return
+    assert status == 1
+    assert says in err
+    assert f"{enqueued:,} texts" in err
+    assert enqueued == 1024
+
+
+@pytest.mark.parametrize("url", ["redis://:pw@host:abc/0", "redis://127.0.0.1:6379/x", "http://host"])
+def test_a_broken_url_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SORTGATE_REDIS_URL", url)
+    status, _, err = run("queues")
+    assert status == 78
+    assert err.startswith("sortgate: error: ")
+    assert "no Redis URL" in err
+    assert "pw" not in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "sortgate", "plugins", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "sortgate: error: output cannot be written: No space left on device\n"

@@ -107,6 +107,56 @@ def test_sigterm_finishes_and_hands_back(
     assert redis.hget(keys.counters("toy"), "suppressed") is None, "nothing was even computed twice"
 
 
+SLOW_PLUGIN = """
+import time
+from sortgate import hookimpl
+
+def slow(text):
+    if "slow" in text: time.sleep(25)
+    return text
+
+@hookimpl
+def sortgate_register_normalizers(register):
+    register("test.slow.v1", lambda: slow)
+"""
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)])
+def test_a_second_signal_stops_at_once_and_hands_back(
+    start_worker: StartWorker,
+    make_bundle: Callable[..., Path],
+    redis_url: str,
+    redis: redis_py.Redis,
+    tmp_path: Path,
+    signals: tuple[int, int],
+) -> None:
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "slow.py").write_text(SLOW_PLUGIN)
+    make_bundle(tmp_path / "models" / "toy", normalizers=["test.slow.v1"], plugins_dir=plugins)
+    worker = start_worker(models=tmp_path / "models", SORTGATE_PLUGINS_DIR=str(plugins))
+    with Client(redis_url, queue="toy") as client:
+        assert client.classify("hello", timeout=20).status == "ok"
+        client.submit(["slow"])
+    wait_for(lambda: redis.xpending(keys.requests("toy"), keys.GROUP)["pending"] == 1)
+    time.sleep(0.5)
+    os.kill(worker.pid, signals[0])
+    time.sleep(1.0)
+    assert worker.process.poll() is None, "the first lets it finish"
+    started = time.monotonic()
+    os.kill(worker.pid, signals[1])
+    worker.process.wait(20)
+    assert time.monotonic() - started < 10.0
+    assert "Traceback" not in worker.output()
+    [item] = redis.xpending_range(keys.requests("toy"), keys.GROUP, "-", "+", 10)
+    assert item["consumer"] == keys.RELEASED
+
+
+def test_one_ctrl_c_is_a_clean_stop(start_worker: StartWorker) -> None:
+    worker = start_worker()
+    assert worker.stop(signal.SIGINT) == 0
+
+
 def test_a_second_worker_joins_and_leaves(start_worker: StartWorker, redis_url: str, redis: redis_py.Redis) -> None:
     first = start_worker()
     with Client(redis_url, queue="toy") as client:

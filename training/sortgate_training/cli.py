@@ -27,7 +27,9 @@ _LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="Column with
 _PLUGINS_DIR = click.option(
     "--plugins-dir", type=_PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]"
 )
-_THREADS = click.option("--threads", type=click.IntRange(1), help="Threads to compute with.  [default: all cores]")
+_THREADS = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]"
+)
 
 
 @click.command(
@@ -79,6 +81,7 @@ def train(
     """Train a classifier from labelled texts and write it as a bundle."""
     overrides["model.cell"] = overrides.pop("cell")
     settled = load_config(config, assignments, overrides)
+    out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
     files = find_files(data, validation, test)
     console = Console(stderr=True, quiet=quiet)
@@ -203,7 +206,10 @@ def _check_out(out: Path) -> None:
         raise ConfigurationError(
             f"--out {out}: a bundle's name is 1 to 64 letters, digits, '.', '_' or '-', as in models/tickets"
         )
-    there = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
+    try:
+        there = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
+    except OSError as error:
+        raise ConfigurationError(f"--out {out}: {error.strerror}") from None
     if not there.is_dir():
         raise ConfigurationError(f"--out {out}: {there} is a file; give a folder such as models/tickets")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -81,6 +81,10 @@ class NgramConfig(_Section, frozen=True):
     characters: tuple[Count, Count] = (2, 5)
     iterations: Count = 50
 
+    def __post_init__(self) -> None:
+        if self.characters[0] > self.characters[1]:
+            raise ValueError("the shortest character n-gram is longer than the longest")
+
 
 class LossConfig(_Section, frozen=True):
     """What is minimised; ``focal`` is Lin et al. 2017, eq. 4.

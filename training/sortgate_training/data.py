@@ -96,22 +96,23 @@ def read_corpus(path: Path, text_column: str | None = None, label_column: str | 
         DataError: see :func:`sortgate_training.readers.read_rows`; or no row is left.
     """
     rows, notes = read_rows(path, text_column, label_column)
+    source = path.name.encode("utf-8", "replace").decode()  # a file's name may be any bytes, the manifest's may not
     kept = [(text, label.strip()) for text, label in rows if text.strip() and label.strip()]
     empty = sum(not text.strip() for text, _ in rows)
     unlabelled = len(rows) - len(kept) - empty
     if not kept:
         raise DataError(f"{path}: no labelled text in it ({len(rows)} rows, all without a text or a label)")
     if empty:
-        notes.append(f"{path.name}: {empty} of {len(rows)} rows have no text: dropped")
+        notes.append(f"{source}: {empty} of {len(rows)} rows have no text: dropped")
     if unlabelled:
-        notes.append(f"{path.name}: {unlabelled} of {len(rows)} rows have no label: dropped")
+        notes.append(f"{source}: {unlabelled} of {len(rows)} rows have no label: dropped")
     duplicates, contradictory = _repeated(kept)
     if duplicates:
-        notes.append(f"{path.name}: {duplicates} rows repeat an earlier row")
+        notes.append(f"{source}: {duplicates} rows repeat an earlier row")
     if contradictory:
-        notes.append(f"{path.name}: {contradictory} texts occur with different labels")
+        notes.append(f"{source}: {contradictory} texts occur with different labels")
     facts = {
-        "file": path.name,
+        "file": source,
         "sha256": _digest(path),
         "rows": len(rows),
         "empty": empty,
@@ -119,7 +120,7 @@ def read_corpus(path: Path, text_column: str | None = None, label_column: str | 
         "duplicates": duplicates,
         "contradictory": contradictory,
     }
-    return Corpus([text for text, _ in kept], [label for _, label in kept], path.name, facts, notes)
+    return Corpus([text for text, _ in kept], [label for _, label in kept], source, facts, notes)
 
 
 def check_learnable(corpus: Corpus) -> list[str]:

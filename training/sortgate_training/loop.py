@@ -19,6 +19,9 @@ from sortgate_training.config import TrainingConfig
 from sortgate_training.interrupt import Stop, stop_on_ctrl_c
 from sortgate_training.objective import Loss, create_optimizer, create_schedule
 
+#: Guessing among a hundred thousand labels costs 11.5: with a loss like this one, training has diverged.
+MAX_LOSS = 1e4
+
 
 class Judgement(NamedTuple):
     """How good the module is on the validation texts; ``loss`` is the plain cross-entropy, a text's mean."""
@@ -202,6 +205,8 @@ def _judge(module: nn.Module, judge: Callable[[nn.Module], Judgement]) -> Judgem
     module.eval()
     with torch.inference_mode():
         judgement = judge(module)
-    if not math.isfinite(judgement.loss):
-        raise TrainingError("the validation loss is no number: lower optimizer.learning_rate")
+    if not judgement.loss < MAX_LOSS:
+        raise TrainingError(
+            f"training diverges: the validation loss is {judgement.loss:.3g}; lower optimizer.learning_rate"
+        )
     return judgement

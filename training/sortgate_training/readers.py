@@ -138,7 +138,7 @@ def _read_json_lines(
                 continue
             try:
                 item = decoder.decode(line)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 raise DataError(f"{path}: row {number} is not a JSON object") from None
             if names is None:
                 names = choose_names(path, list(item), text_column, label_column)

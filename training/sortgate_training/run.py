@@ -78,6 +78,7 @@ def train_bundle(
 
     tables = None
     if config.ngrams.enabled:
+        say("n-gram path: fitting words, pairs of words and characters")
         tables = fit_ngrams(learned, judged, vocabulary, len(labels), config.ngrams)
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels))

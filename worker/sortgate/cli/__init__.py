@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
@@ -119,6 +121,9 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; every foreseen error is one line on stderr. Returns the exit status."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: as empty as a terminal that nobody looks at
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - for good
     try:
         status = main.main(args=arguments, prog_name="sortgate", standalone_mode=False)
         sys.stdout.flush()  # here, where a reader that went away is no traceback
@@ -141,6 +146,11 @@ def run(arguments: list[str] | None = None) -> int:
         # the reader went away: keep Python from complaining when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"output cannot be written: {error.strerror}", 1)
     except SystemExit as error:  # Celery's way to end, and click's when the reader went away
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     return status if isinstance(status, int) else 0

@@ -142,7 +142,7 @@ def _memory(info: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("note", "memory", "more than 80 % of maxmemory is used")
     else:
         yield Finding(
-            "risk" if limit else "note", "memory",
+            "risk", "memory",
             f"maxmemory-policy {policy}: Redis {'drops' if limit else 'would drop'} keys, and queues with them, when "
             "memory is full; set maxmemory-policy noeviction",
         )  # fmt: skip

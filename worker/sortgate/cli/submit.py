@@ -9,7 +9,8 @@ from sortgate.cli.lines import Format, Line, open_lines, read_lines
 from sortgate.cli.output import json_option, print_json, progress
 from sortgate.client import Client
 from sortgate.client.base import measure
-from sortgate.errors import BrokerError, DataError, QueueFullError
+from sortgate.errors import BrokerError, DataError, MessageError, QueueFullError
+from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES
 from sortgate.types import PRIORITIES, Priority
 
 
@@ -71,6 +72,11 @@ def submit(
             except (QueueFullError, BrokerError) as error:
                 count += len(error.submitted)
                 raise type(error)(f"{error}; the first {count:,} texts of {name} are enqueued") from None
+            except (DataError, MessageError) as error:
+                raise DataError(f"{error}; {count:,} texts of {name} before this part are enqueued") from None
+            except KeyboardInterrupt:
+                click.echo(f"\nsortgate: stopped; at least the first {count:,} texts of {name} are enqueued", err=True)
+                raise SystemExit(130) from None
             count += len(added)
             if as_json:
                 ids += added
@@ -85,9 +91,12 @@ def _problem(line: Line, max_text_bytes: int) -> str | None:
     """Return what keeps a line from being sent."""
     if line.error is not None:
         return line.error.message.partition(": ")[2]
-    for field in ("id", "meta"):
-        if not isinstance(getattr(line, field), str | None):
+    for field, least, most in (("id", 1, MAX_ID_BYTES), ("meta", 0, MAX_META_BYTES)):
+        value = getattr(line, field)
+        if not isinstance(value, str | None):
             return f"field {field!r} is not a string"
+        if value is not None and not least <= len(value.encode("utf-8", "surrogatepass")) <= most:
+            return f"field {field!r} must have {least} to {most:,} bytes"
     _, problem = measure(line.text, max_text_bytes)
     return problem[1] if problem else None
 

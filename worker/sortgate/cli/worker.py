@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sortgate.errors import SortgateError
+from sortgate.errors import ConfigurationError, SortgateError
 
 
 @click.command(
@@ -57,8 +57,11 @@ def worker(
     from sortgate.celery import app
     from sortgate.worker.served import preflight
 
-    if pool == "prefork":  # any other is refused once Celery has resolved its name
-        preflight(app.conf.sortgate_settings)
+    if pool != "prefork":
+        raise ConfigurationError(
+            f"pool {pool!r} cannot be used: texts that hang or crash need processes; start with --pool prefork"
+        )
+    preflight(app.conf.sortgate_settings)
     arguments = ["worker", "--pool", pool, "--loglevel", loglevel]
     arguments += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     if concurrency:

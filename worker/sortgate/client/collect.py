@@ -51,6 +51,7 @@ class Collector:
         self._flushed_at = self._fetched_at = 0.0
         self._claim_at = 0.0
         self._again = True  # read what this collector has pending already, before anything new
+        self._failure: BrokerError | None = None
         self._failures = 0
         self._failing_since = 0.0
 
@@ -58,7 +59,7 @@ class Collector:
         """Give results until the time-out or the limit.
 
         Raises:
-            BrokerError: Redis stayed out of reach.
+            BrokerError: Redis stayed out of reach, or is so at the end of the time given.
         """
         progress = time.monotonic()
         yield from self._attempt([self._create_group()])
@@ -70,6 +71,8 @@ class Collector:
                 self._again = True
             if not self._items:
                 if self._timeout_s is not None and now - progress >= self._timeout_s:
+                    if self._failure is not None and self._flushed_at <= progress:
+                        raise self._failure  # out of reach all the time: not the same as empty
                     return
                 yield from self._fetch(progress)
                 continue
@@ -157,6 +160,7 @@ class Collector:
         except BrokerError as error:
             # items of a reply that was lost are pending for this collector, so they are read again
             self._again = True
+            self._failure = error
             now = time.monotonic()
             self._failing_since = self._failing_since if self._failures else now
             self._failures += 1

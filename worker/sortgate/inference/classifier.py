@@ -10,7 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from sortgate.bundle import Bundle, Manifest
-from sortgate.errors import BundleIntegrityError, TextError
+from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
 from sortgate.inference.scoring import Scorer
 from sortgate.inference.session import FloatArray, Session
@@ -81,7 +81,12 @@ class Classifier:
         states = {record.state: bundle.read(record.state) for record in manifest.text if record.state}
         vocabulary = Vocabulary.from_bytes(bundle.read(manifest.vocabulary))
         text_path = TextPath.restore(manifest.text, states, vocabulary, manifest.limits, registry)
-        classifier = cls(text_path, Session(bundle.read(manifest.model.file), threads), manifest, bundle)
+        model = bundle.read(manifest.model.file)
+        try:
+            session = Session(model, threads)
+        except UnsafeModelError as error:
+            raise UnsafeModelError(f"{bundle.path / manifest.model.file}: {error}") from None
+        classifier = cls(text_path, session, manifest, bundle)
         if verify:
             for name in manifest.files.keys() - {manifest.model.file, manifest.vocabulary, manifest.golden, *states}:
                 bundle.read(name)

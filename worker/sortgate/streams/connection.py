@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import socket
 from typing import Any
+from urllib.parse import urlsplit
+
+import redis
 
 from sortgate.errors import ConfigurationError
 from sortgate.settings import Settings
@@ -21,6 +24,14 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     url = settings.redis_url
     if not url.startswith(_SCHEMES):
         raise ConfigurationError(f"{without_password(url)!r} is no Redis URL: use redis://, rediss:// or unix://")
+    try:
+        redis.ConnectionPool.from_url(url)  # connects to nothing
+        if not url.startswith("unix://") and (number := urlsplit(url).path.strip("/")):
+            int(number)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{without_password(url)!r} is no Redis URL, as in redis://host:6379/0: {error}"
+        ) from None
     options: dict[str, Any] = {
         "socket_timeout": settings.socket_timeout_s,
         "socket_connect_timeout": min(2.0, settings.socket_timeout_s),

@@ -149,6 +149,8 @@ class Dispatcher:
 
     def take_back(self) -> None:
         """Take back batches that were never written to a process; Celery forgets them when the broker's link breaks."""
+        if self._pool._pool is None:  # stopped at once: there is nothing left to take back from
+            return
         outbound = self._pool._pool.outbound_buffer
         for batch in [batch for batch in self._running if not batch.accepted]:
             process = batch.job._write_to

@@ -51,17 +51,27 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
             logger.critical("%s", error)
             state.should_stop = error.exit_code
 
-    def stop(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """Read no more; the pool, which stops next, still finishes what its processes have started."""
+    def stop(self, worker: Any) -> None:
+        """Read no more; the pool, which stops next, still finishes what its processes have started.
+
+        Celery does not look at a further signal while it waits for them: from here on it is ours.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._kill(worker))
         if self.dispatcher is not None:
             self.dispatcher.close()
+
+    def _kill(self, worker: Any) -> None:
+        """Kill the processes; their texts are handed back by ``finish``."""
+        logger.warning("stopping at once: texts in hand are handed back")
+        for process in getattr(getattr(worker.pool, "_pool", None), "_pool", None) or ():
+            if process.exitcode is None:
+                os.kill(process.pid, signal.SIGKILL)
 
     def terminate(self, worker: Any) -> None:
         """Stop at once: processes ignore SIGTERM, so they are killed; their texts are handed back by ``finish``."""
         self.stop(worker)
-        for process in getattr(getattr(worker.pool, "_pool", None), "_pool", None) or ():
-            if process.exitcode is None:
-                os.kill(process.pid, signal.SIGKILL)
+        self._kill(worker)
 
     def finish(self) -> None:
         """Commit the last answers and leave the queues; the pool is gone."""
@@ -129,7 +139,9 @@ def _finish(sender: Any, **_: Any) -> None:
     service = getattr(sender, "sortgate", None)
     if service is not None:
         service.finish()
-    sender.app.sortgate_status = sender.exitcode  # `sortgate worker` ends with it; Celery's entry point drops it
+    # `sortgate worker` ends with it, since Celery's entry point drops it; a warm stop by Ctrl-C is no failure either
+    warm = state.should_stop is not None and state.should_terminate is None
+    sender.app.sortgate_status = 0 if warm else sender.exitcode
 
 
 def install(app: Any) -> None:
