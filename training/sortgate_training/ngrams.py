@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Inverse strengths of the penalty that are tried, weakest model first.
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
+#: Of mixing: keeps factors finite where validation texts are all right, and bounds its loops.
+_PENALTY, _TURNS = 1e-3, 25
 
 
 def fit_ngrams(
@@ -181,29 +183,44 @@ def character_ngrams(token: str, lengths: tuple[int, int]) -> Iterator[str]:
             yield marked[start : start + length]
 
 
-def mix(
-    ngram: FloatArray, recurrent: FloatArray, targets: npt.NDArray[np.int64], steps: Iterable[float] | None = None
-) -> tuple[float, float]:
-    """Return the factors of both paths' logits whose sum has the least negative log-likelihood.
+def mix(ngram: FloatArray, recurrent: FloatArray, targets: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Return the factors of both paths' logits, 0 to 4, whose sum has the least negative log-likelihood.
 
-    A product of experts (Hinton 2002) with two weights; the likelihood is concave in them, so a Newton step a turn ends
-    at its only maximum.
+    A product of experts (Hinton 2002) with two weights; the likelihood is concave in them, so Newton's method, halving
+    steps that overshoot, ends at its only maximum.
 
     Args:
         ngram: ``[texts, labels]`` of texts that neither learned from.
         recurrent: the same.
         targets: ``[texts]``.
-        steps: for tests; damping of each turn.
     """
     both = np.stack([ngram, recurrent]).astype(np.float64)  # [2, texts, labels]
-    true = both[:, np.arange(len(targets)), targets]
+    rows = np.arange(len(targets))
+    true = both[:, rows, targets]
+
+    def judge(factors: npt.NDArray[np.float64]) -> tuple[float, Any]:
+        """Return the penalised log-likelihood and the logarithms of the labels' chances."""
+        logs = log_softmax(np.tensordot(factors, both, 1), axis=1)
+        return float(logs[rows, targets].sum() - 0.5 * _PENALTY * (factors**2).sum()), logs
+
     factors = np.array([0.5, 0.5])
-    for damping in steps if steps is not None else [1.0] * 25:
-        chances = np.exp(log_softmax(np.tensordot(factors, both, 1), axis=1))
+    value, logs = judge(factors)
+    for _ in range(_TURNS):
+        chances = np.exp(logs)
         expected = (both * chances).sum(axis=2)  # [2, texts]
-        gradient = (true - expected).sum(axis=1)
-        second = np.einsum("atl,btl,tl->ab", both, both, chances) - expected @ expected.T
-        factors = np.clip(
-            factors + damping * np.linalg.solve(second + 1e-3 * np.eye(2), gradient - 1e-3 * factors), 0.0, 4.0
-        )
+        gradient = (true - expected).sum(axis=1) - _PENALTY * factors
+        second = np.einsum("atl,btl,tl->ab", both, both, chances) - expected @ expected.T + _PENALTY * np.eye(2)
+        step = np.linalg.solve(second, gradient)
+        for _ in range(_TURNS):
+            tried = np.clip(factors + step, 0.0, 4.0)
+            reached, there = judge(tried)
+            if reached >= value:
+                break
+            step /= 2.0
+        else:
+            break
+        moved = float(np.abs(tried - factors).max())
+        factors, value, logs = tried, reached, there
+        if moved < 1e-6:
+            break
     return float(factors[0]), float(factors[1])
