@@ -96,7 +96,8 @@ class QueueConsumer:
         if not self._connected:
             if now >= self._connect_at:
                 self._connect()
-            return
+            if not self._connected:
+                return  # else what is due follows at once, the first heartbeat among it
         try:
             for link in self._links:
                 link.check()
