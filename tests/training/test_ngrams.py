@@ -97,3 +97,12 @@ def test_mixing_is_the_best_of_all_positive_factors(seed: int, labels: int, one:
         tried = factors + step
         if (tried >= 0).all() and (tried <= 4).all():
             assert loss(factors) <= loss(tried) + 1e-4
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 100])
+def test_the_most_frequent_pairs_are_kept_and_no_more(most: int) -> None:
+    # pairs 2-3 four times, 4-5 three times, 6-7 and 8-9 twice: a tie at the bound
+    texts = EncodedTexts([[2, 3]] * 4 + [[4, 5]] * 3 + [[6, 7]] * 2 + [[8, 9]] * 2, [0, 1] * 5 + [0])
+    keys = _Features(texts, Vocabulary(WORDS), NgramConfig(max_pairs=most)).keys
+    found = keys.rows(np.array([2 * SIZE + 3, 4 * SIZE + 5, 6 * SIZE + 7, 8 * SIZE + 9])) > 0
+    assert found.tolist() == [most > 0, most > 1, most > 2, most > 3]

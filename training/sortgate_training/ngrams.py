@@ -89,13 +89,12 @@ class _Features:
         kept, numbers, occurrences = np.unique(
             pair_keys(ids, rows, self._size), return_inverse=True, return_counts=True
         )
-        frequent = (occurrences >= config.min_count) & (kept >= 0)
-        if frequent.sum() > config.max_pairs:
-            least = np.sort(occurrences[frequent])[-config.max_pairs]
-            frequent &= occurrences > least
+        frequent = np.flatnonzero((occurrences >= config.min_count) & (kept >= 0))
+        most = np.argsort(-occurrences[frequent], kind="stable")[: config.max_pairs]
+        frequent = np.sort(frequent[most])
         self.keys = build_pair_table(kept[frequent], self._size)
         in_texts = np.bincount(_distinct(rows, numbers, len(kept))[1], minlength=len(kept))
-        pair_idf = np.zeros(int(frequent.sum()) + 1)
+        pair_idf = np.zeros(len(frequent) + 1)
         pair_idf[self.keys.rows(kept[frequent])] = _idf(in_texts[frequent], count)
         pair_idf[0] = 0.0
         self._pair_idf = pair_idf
