@@ -1,9 +1,8 @@
-"""``sortgate train`` and ``sortgate evaluate``."""
+"""``sortgate train``."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,13 @@ import click
 from rich.console import Console
 
 from sortgate.bundle.manifest import BUNDLE_NAME
-from sortgate.cli.output import json_option, print_json, print_table
-from sortgate.errors import ConfigurationError, DataError
+from sortgate.cli.output import json_option, print_json
+from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
-from sortgate.settings import Settings
+from sortgate_training.cli.evaluate import print_metrics
+from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
 from sortgate_training.config import load_config
-from sortgate_training.data import Corpus, find_files, find_part, read_corpus
-from sortgate_training.metrics import Metrics, measure
-
-_PATH = click.Path(path_type=Path)
-_TEXT_COLUMN = click.option(
-    "--text-column", metavar="NAME", help="Column with the texts.  [default: found by its name]"
-)
-_LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="Column with the labels.  [default: likewise]")
-_PLUGINS_DIR = click.option(
-    "--plugins-dir", type=_PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]"
-)
-_THREADS = click.option(
-    "--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]"
-)
+from sortgate_training.data import Corpus, find_files, read_corpus
 
 
 @click.command(
@@ -43,13 +30,13 @@ Examples:
 DATA is a CSV, TSV or JSONL file, plain or .gz, or a folder with train, validation and test files; what is not given is
 split off the training texts. A new version is added under --out, older ones stay. Ctrl-C keeps the best epoch."""
 )
-@click.argument("data", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Folder of the bundle's versions, such as models/tickets.")
-@click.option("--validation", type=_PATH, metavar="FILE", help="Validation texts.  [default: split off]")
-@click.option("--test", type=_PATH, metavar="FILE", help="Test texts.  [default: split off]")
-@_TEXT_COLUMN
-@_LABEL_COLUMN
-@click.option("--config", type=_PATH, metavar="FILE", help="Configuration in TOML.")
+@click.argument("data", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder of the bundle's versions, such as models/tickets.")
+@click.option("--validation", type=PATH, metavar="FILE", help="Validation texts.  [default: split off]")
+@click.option("--test", type=PATH, metavar="FILE", help="Test texts.  [default: split off]")
+@TEXT_COLUMN
+@LABEL_COLUMN
+@click.option("--config", type=PATH, metavar="FILE", help="Configuration in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting; the value is TOML.")
 @click.option("--cell", type=click.Choice(["lstm", "gru"]), help="Recurrent cell (model.cell).  [default: lstm]")
 @click.option("--epochs", type=int, help="Most passes over the texts.")
@@ -59,8 +46,8 @@ split off the training texts. A new version is added under --out, older ones sta
     type=click.Choice(["float32", "int8", "auto"]),
     help="What the bundle serves; auto: int8 where it is as good.  [default: float32]",
 )
-@_PLUGINS_DIR
-@_THREADS
+@PLUGINS_DIR
+@THREADS
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 def train(
@@ -98,7 +85,7 @@ def train(
     texts = read(files.train)
     held_out = None if files.validation is None else read(files.validation)
     judged = None if files.test is None else read(files.test)
-    registry = create_registry(**_plugins(plugins_dir))
+    registry = create_registry(**plugins(plugins_dir))
 
     # OpenMP's threads spin while they wait for each other; where other processes want the cores too, that makes
     # training more than ten times slower. Read when torch is imported.
@@ -118,7 +105,7 @@ def train(
         registry,
         say=say,
         watch=lambda count, epochs: TrainingProgress(console, count, epochs),
-        threads=threads or _cores(),
+        threads=threads or cores(),
     )
     if as_json:
         print_json(
@@ -141,64 +128,6 @@ def train(
     click.echo(f"bundle: {trained.bundle}")
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  sortgate evaluate models/tickets test.csv
-  sortgate evaluate models/tickets data/ --json | jq .accuracy        # data/test.csv"""
-)
-@click.argument("bundle", type=_PATH)
-@click.argument("data", type=_PATH)
-@_TEXT_COLUMN
-@_LABEL_COLUMN
-@_PLUGINS_DIR
-@_THREADS
-@json_option
-def evaluate(
-    bundle: Path,
-    data: Path,
-    text_column: str | None,
-    label_column: str | None,
-    plugins_dir: Path | None,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    """Judge a bundle on labelled texts."""
-    from sortgate.bundle import Bundle
-    from sortgate.inference import Classifier
-    from sortgate.plugins import create_registry_for
-
-    file = find_part(data, "test") if data.is_dir() else data
-    if file is None:
-        raise DataError(f"{data}: no test file in this folder; name it test.csv, test.tsv or test.jsonl (or .gz)")
-    corpus = read_corpus(file, text_column, label_column)
-    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **_plugins(plugins_dir))
-    classifier = Classifier.load(bundle, threads=threads or _cores(), registry=registry)
-    answers = classifier(corpus.texts)
-    metrics = measure(corpus.labels, [answer.label for answer in answers], classifier.labels)
-    errors = sum(answer.error is not None for answer in answers)
-    if as_json:
-        print_json({"model": classifier.model_name, "errors": errors, **metrics.to_dict(), "notes": corpus.notes})
-        return
-    notes = corpus.notes + (
-        [f"{file.name}: {errors} texts cannot be classified: they count as wrong"] if errors else []
-    )
-    for note in notes:
-        click.echo(note, err=True)
-    print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {file.name}")
-
-
-def print_metrics(metrics: Metrics, title: str) -> None:
-    """Print the figures by label, then the averages."""
-    rows: list[tuple[str, str, str, str, int]] = [
-        (row.label, f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", row.support) for row in metrics.labels
-    ]
-    average = (f"{metrics.macro_precision:.3f}", f"{metrics.macro_recall:.3f}", f"{metrics.macro_f1:.3f}")
-    rows.append(("macro average", *average, metrics.texts))
-    print_table(("label", "precision", "recall", "F1", "texts"), rows, title=title)
-    click.echo(f"accuracy {metrics.accuracy:.4f}, macro-F1 {metrics.macro_f1:.4f}, {metrics.unanswered} unanswered")
-
-
 def _check_out(out: Path) -> None:
     """Refuse, before an hour of training, a place where no bundle could be written."""
     name = out.name or out.resolve().name
@@ -214,12 +143,3 @@ def _check_out(out: Path) -> None:
         raise ConfigurationError(f"--out {out}: {there} is a file; give a folder such as models/tickets")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ConfigurationError(f"--out {out}: {there} cannot be written to")
-
-
-def _plugins(plugins_dir: Path | None) -> dict[str, Any]:
-    settings = Settings.from_env(plugins_dir=plugins_dir)
-    return {"plugins_dir": settings.plugins_dir, "allow": settings.plugins}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -1,0 +1,71 @@
+"""``sortgate evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sortgate.cli.output import json_option, print_json, print_table
+from sortgate.errors import DataError
+from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
+from sortgate_training.data import find_part, read_corpus
+from sortgate_training.metrics import Metrics, measure
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sortgate evaluate models/tickets test.csv
+  sortgate evaluate models/tickets data/ --json | jq .accuracy        # data/test.csv"""
+)
+@click.argument("bundle", type=PATH)
+@click.argument("data", type=PATH)
+@TEXT_COLUMN
+@LABEL_COLUMN
+@PLUGINS_DIR
+@THREADS
+@json_option
+def evaluate(
+    bundle: Path,
+    data: Path,
+    text_column: str | None,
+    label_column: str | None,
+    plugins_dir: Path | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Judge a bundle on labelled texts."""
+    from sortgate.bundle import Bundle
+    from sortgate.inference import Classifier
+    from sortgate.plugins import create_registry_for
+
+    file = find_part(data, "test") if data.is_dir() else data
+    if file is None:
+        raise DataError(f"{data}: no test file in this folder; name it test.csv, test.tsv or test.jsonl (or .gz)")
+    corpus = read_corpus(file, text_column, label_column)
+    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **plugins(plugins_dir))
+    classifier = Classifier.load(bundle, threads=threads or cores(), registry=registry)
+    answers = classifier(corpus.texts)
+    metrics = measure(corpus.labels, [answer.label for answer in answers], classifier.labels)
+    errors = sum(answer.error is not None for answer in answers)
+    if as_json:
+        print_json({"model": classifier.model_name, "errors": errors, **metrics.to_dict(), "notes": corpus.notes})
+        return
+    notes = corpus.notes + (
+        [f"{file.name}: {errors} texts cannot be classified: they count as wrong"] if errors else []
+    )
+    for note in notes:
+        click.echo(note, err=True)
+    print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {file.name}")
+
+
+def print_metrics(metrics: Metrics, title: str) -> None:
+    """Print the figures by label, then the averages."""
+    rows: list[tuple[str, str, str, str, int]] = [
+        (row.label, f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", row.support) for row in metrics.labels
+    ]
+    average = (f"{metrics.macro_precision:.3f}", f"{metrics.macro_recall:.3f}", f"{metrics.macro_f1:.3f}")
+    rows.append(("macro average", *average, metrics.texts))
+    print_table(("label", "precision", "recall", "F1", "texts"), rows, title=title)
+    click.echo(f"accuracy {metrics.accuracy:.4f}, macro-F1 {metrics.macro_f1:.4f}, {metrics.unanswered} unanswered")
