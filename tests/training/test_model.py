@@ -50,7 +50,7 @@ def test_it_starts_orthogonal_with_open_forget_gates() -> None:
         forget = (rnn.bias_ih_l0 + rnn.bias_hh_l0)[8:16]
         assert forget.tolist() == [1.0] * 8
         assert sum(rnn.bias_ih_l0.tolist() + rnn.bias_hh_l0.tolist()) == 8.0
-    assert module.embedding.weight[0].tolist() == [0.0] * 6
+    assert module.embedding.table()[0].tolist() == [0.0] * 6
 
 
 def test_dropout_is_for_training_only() -> None:
@@ -66,6 +66,6 @@ def test_gradients_reach_the_first_token_of_a_long_text() -> None:
     module = RecurrentClassifier(ModelConfig(hidden=16, embedding=8, bidirectional=False), 300, 2).eval()
     ids = torch.arange(2, 202).unsqueeze(0)
     module(ids, torch.tensor([200])).sum().backward()
-    assert module.embedding.weight.grad is not None
-    norms = module.embedding.weight.grad[2:202].norm(dim=1)
+    assert module.embedding.words.weight.grad is not None
+    norms = module.embedding.words.weight.grad[2:202].norm(dim=1)
     assert float(norms[0]) > 1e-3 * float(norms.max())

@@ -49,6 +49,8 @@ class ModelConfig(_Section, frozen=True):
         cell: ``lstm`` has a fused path in training and can be quantised; ``gru`` has a quarter fewer weights.
         hidden: units of one direction.
         embedding: width of a token's vector.
+        characters: whether the vectors of a token's character n-grams are added to its own: rare words learn from words
+            that are written alike, and serving costs the same.
         dropout: before the output layer, and between recurrent layers.
         embedding_dropout: of the token vectors' elements, the same ones throughout a text.
         token_dropout: share of tokens that training replaces by the unknown token.
@@ -58,6 +60,7 @@ class ModelConfig(_Section, frozen=True):
     layers: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
     hidden: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     embedding: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    characters: bool = True
     bidirectional: bool = True
     dropout: Share = 0.5
     embedding_dropout: Share = 0.3

@@ -38,7 +38,7 @@ def export_graph(module: HybridClassifier) -> onnx.ModelProto:
 
 def collect_weights(module: RecurrentClassifier) -> dict[str, FloatArray]:
     """Return the weights as :func:`sortgate_training.graph.build_graph` takes them."""
-    weights = {"embedding": _array(module.embedding.weight)}
+    weights = {"embedding": _array(module.embedding.table())}
     for layer in range(module.config.layers):
         rnns = module.rnns[layer * module.directions : (layer + 1) * module.directions]
         parts: dict[str, list[FloatArray]] = {"w": [], "r": [], "b": []}
@@ -69,7 +69,7 @@ def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded
         TrainingError: it is above :data:`MAX_DIFFERENCE`.
     """
     generator = np.random.default_rng(0)
-    size = module.recurrent.embedding.num_embeddings
+    size = module.recurrent.embedding.size
     edges = [Encoded(generator.integers(1, size, length).tolist()) for length in (1, 1, 2, 3, longest)]
     session = Session(model)
     worst = 0.0

@@ -5,12 +5,15 @@ Beside it lies the n-gram path, which is fitted elsewhere and only looked up her
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import nn
 
 from sortgate.vocabulary import FIRST_ID, PADDING_ID, UNKNOWN_ID
 from sortgate_training.config import ModelConfig
+from sortgate_training.embedding import TokenEmbedding
 from sortgate_training.pairs import NO_KEY
 from sortgate_training.tables import LEAST_NORM, NgramTables
 
@@ -21,13 +24,21 @@ class RecurrentClassifier(nn.Module):
     Padding is harmless to the forward direction, since nothing after a text's end is pooled. The backward direction is
     a second network that reads each text reversed within its own length: that way both run unpacked, on the fused CPU
     kernels.
+
+    Args:
+        config: the shape.
+        vocabulary_size: ids there are.
+        labels: logits there are.
+        tokens: of the vocabulary, for the vectors of their characters; None for none.
     """
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int, labels: int) -> None:
+    def __init__(
+        self, config: ModelConfig, vocabulary_size: int, labels: int, tokens: Iterable[str] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.directions = 2 if config.bidirectional else 1
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding, padding_idx=PADDING_ID)
+        self.embedding = TokenEmbedding(vocabulary_size, config.embedding, tokens)
         self.dropout = nn.Dropout(config.dropout)
         kind = nn.LSTM if config.cell == "lstm" else nn.GRU
         width = config.embedding
@@ -45,9 +56,6 @@ class RecurrentClassifier(nn.Module):
         Orthogonal recurrent weights (Saxe et al. 2014) keep the norm of what flows through time; a forget gate that
         starts open (Jozefowicz et al. 2015) lets it flow at all.
         """
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        with torch.no_grad():
-            self.embedding.weight[PADDING_ID].zero_()
         hidden = self.config.hidden
         for rnn in self.rnns:
             for name, weight in rnn.named_parameters():

@@ -81,7 +81,8 @@ def train_bundle(
         say("n-gram path: fitting words, pairs of words and characters")
         tables = fit_ngrams(learned, judged, vocabulary, len(labels), config.ngrams)
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
-    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels))
+    tokens = vocabulary if config.model.characters else None
+    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
     history = fit(
         recurrent,
         batches,
