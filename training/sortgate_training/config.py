@@ -13,6 +13,7 @@ import msgspec
 
 from sortgate.errors import ConfigurationError
 from sortgate.textconfig import TextConfig, TextLimits
+from sortgate_training.presets import PRESETS
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -131,6 +132,7 @@ class TrainingConfig(_Section, frozen=True):
     """Everything that decides what comes out of a run, given the data.
 
     Attributes:
+        preset: whose values (:mod:`sortgate_training.presets`) stand in for the defaults.
         epochs: passes over the training texts at most; ``auto`` is 8, and on few texts as many as make 2,500 steps,
             but not over 30.
         patience: epochs without a better validation macro-F1 after which training stops.
@@ -149,6 +151,7 @@ class TrainingConfig(_Section, frozen=True):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    preset: Literal["fast", "balanced", "max"] = "balanced"
     epochs: Count | Literal["auto"] = "auto"
     patience: Count = 3
     batch_size: Count = 64
@@ -171,7 +174,7 @@ class TrainingConfig(_Section, frozen=True):
 def load_config(
     file: Path | None = None, assignments: Iterable[str] = (), overrides: Mapping[str, Any] | None = None
 ) -> TrainingConfig:
-    """Read the configuration: defaults, the file, ``key=value`` assignments, then overrides that are not None.
+    """Read the configuration: the preset, the file, ``key=value`` assignments, then overrides that are not None.
 
     Args:
         file: TOML with the tables and keys of :class:`TrainingConfig`.
@@ -193,12 +196,22 @@ def load_config(
     for key, given in (overrides or {}).items():
         if given is not None:
             _put(tables, key, given)
+    _apply_preset(tables)
     try:
         return msgspec.convert(tables, TrainingConfig)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`")
         raise ConfigurationError(f"configuration{f' key {key}' if key else ''}: {what[:1].lower()}{what[1:]}") from None
+
+
+def _apply_preset(tables: dict[str, Any]) -> None:
+    """Put in the preset's values where nothing else is set; a name that does not exist is left for the check."""
+    name = tables.get("preset")
+    given = set(_leaves(tables))
+    for key, value in PRESETS.get(name, {}).items() if isinstance(name, str) else ():
+        if key not in given:
+            _put(tables, key, value)
 
 
 def known_keys() -> list[str]:

@@ -10,12 +10,17 @@ from typing import Any
 import click
 
 from sortgate.settings import Settings
+from sortgate_training.presets import PRESETS
 
 PATH = click.Path(path_type=Path)
 TEXT_COLUMN = click.option("--text-column", metavar="NAME", help="Column with the texts.  [default: found by its name]")
 LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="Column with the labels.  [default: likewise]")
 PLUGINS_DIR = click.option("--plugins-dir", type=PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]")
 THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]")
+
+PRESET = click.option(
+    "--preset", type=click.Choice(list(PRESETS)), help="What the defaults aim at.  [default: balanced]"
+)
 
 
 def plugins(plugins_dir: Path | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
 from sortgate_training.cli.evaluate import print_metrics
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
+from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, THREADS, cores, plugins
 from sortgate_training.config import load_config
 from sortgate_training.data import Corpus, find_files, read_corpus
 
@@ -38,6 +38,7 @@ split off the training texts. A new version is added under --out, older ones sta
 @LABEL_COLUMN
 @click.option("--config", type=PATH, metavar="FILE", help="Configuration in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting; the value is TOML.")
+@PRESET
 @click.option("--cell", type=click.Choice(["lstm", "gru"]), help="Recurrent cell (model.cell).  [default: lstm]")
 @click.option("--epochs", type=int, help="Most passes over the texts.")
 @click.option("--seed", type=int, help="Of the split and of everything random.")

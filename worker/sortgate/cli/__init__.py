@@ -41,7 +41,9 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 #: Commands of ``sortgate-training``: listed, and explained, also where it is not installed.
 _TRAINING = {
+    "check": "Look for what is wrong with labelled texts before training on them.",
     "evaluate": "Judge a bundle on labelled texts.",
+    "init": "Write a commented configuration that fits labelled texts.",
     "train": "Train a classifier from a file of labelled texts.",
 }
 #: Library → what to install when a command meets its absence only while it runs.

@@ -1,0 +1,301 @@
+"""``sortgate check``: what it finds in small data, what stops training, and what every option is answered with."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sortgate.cli import run
+from sortgate_training.checks.content import common_affix
+from sortgate_training.checks.findings import Spread, shorten
+from sortgate_training.checks.repeats import normalised
+from sortgate_training.checks.scripts import language_shares, script_of
+
+Rows = list[tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def rows(rows: Callable[..., Rows]) -> Callable[..., Rows]:
+    """Make texts whose words differ in letters, since digits count for nothing here."""
+    letters = str.maketrans("0123456789", "abcdefghij")
+    return lambda *args, **kwargs: [(text.translate(letters), label) for text, label in rows(*args, **kwargs)]
+
+
+@pytest.fixture
+def check(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Run the command with ``--json``; the exit status must agree with what it says."""
+
+    def check(data: Path, *options: str) -> dict[str, Any]:
+        status = run(["check", str(data), "--json", *options])
+        report: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert status == int(not report["trainable"])
+        return report
+
+    return check
+
+
+def topics(report: dict[str, Any], level: str | None = None) -> set[tuple[str, str]]:
+    return {(f["part"], f["topic"]) for f in report["findings"] if level in (None, f["level"])}
+
+
+def finding(report: dict[str, Any], part: str, topic: str) -> dict[str, Any]:
+    found = [f for f in report["findings"] if (f["part"], f["topic"]) == (part, topic)]
+    assert len(found) == 1, report["findings"]
+    only: dict[str, Any] = found[0]
+    return only
+
+
+def test_clean_texts_have_no_findings(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    report = check(write_rows(tmp_path / "clean.csv", rows(2_500)))
+    assert report["trainable"]
+    assert report["findings"] == []
+    assert report["suggestions"] == []
+    part = report["parts"][0]
+    assert (part["file"], part["rows"], part["texts"], part["columns"]) == (
+        "clean.csv", 2_500, 2_500, ["text", "label"],
+    )  # fmt: skip
+    assert sum(part["labels"].values()) == 2_500
+    assert part["scripts"] == {"Latin": 1.0}
+    assert 0.0 <= part["unknown_tokens"] < 0.01
+
+
+def test_repeats_and_contradictions_name_their_rows(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    bad = [
+        ("Pay 20 now!", "a"), ("Pay 20 now!", "a"),  # a duplicate
+        ("pay 30 NOW", "a"),  # the same but for trifles
+        ("odd one out", "a"), ("odd one out", "b"),  # a contradiction
+        ("Refund #1 sent", "a"), ("refund 2 sent", "b"),  # one but for trifles
+        ("", "a"), ("no label here", " "),
+    ]  # fmt: skip
+    report = check(write_rows(tmp_path / "d.csv", [*bad, *rows(300, "ab")]))
+    assert finding(report, "train", "duplicates")["examples"][0]["rows"] == [1, 2]
+    near = finding(report, "train", "near-duplicates")
+    assert near["count"] == 2
+    assert near["examples"][0]["rows"] == [1, 3]
+    exact, trifles = (f for f in report["findings"] if f["topic"] == "contradictions")
+    assert (exact["examples"][0]["rows"], exact["examples"][0]["detail"]) == ([4, 5], "a ≠ b")
+    assert trifles["examples"][0]["rows"] == [6, 7]
+    empty = [f["what"] for f in report["findings"] if f["topic"] == "empty"]
+    assert empty == ["1 row has no text (row 8)", "1 row has no label (row 9)"]
+
+
+def test_leakage_is_found_exactly_and_but_for_trifles(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    train = rows(300)
+    write_rows(tmp_path / "train.csv", train)
+    text, label = train[10]
+    write_rows(tmp_path / "test.csv", [*rows(100, seed=1), train[3], (text.upper() + "!!", label)])
+    exact, near = (f for f in check(tmp_path)["findings"] if f["topic"] == "leakage")
+    assert (exact["count"], near["count"]) == (1, 1)
+    assert (exact["examples"][0]["rows"], exact["examples"][0]["detail"]) == ([101], "train row 4")
+    assert (near["examples"][0]["rows"], near["examples"][0]["detail"]) == ([102], "train row 11")
+
+
+def test_labels_that_are_rare_foreign_or_spelled_twice(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    train = rows(300)
+    write_rows(tmp_path / "train.csv", [*train, *[(f"few {i} {'x' * i}", "Label_A") for i in range(4)]])
+    write_rows(tmp_path / "test.csv", [(t, b) for t, b in rows(50, "ab", seed=2)] + [("new thing", "novel")])
+    report = check(tmp_path)
+    labels = [(f["part"], f["level"], f["what"]) for f in report["findings"] if f["topic"] == "labels"]
+    assert [(part, level) for part, level, _ in labels] == [
+        ("train", "warning"), ("train", "warning"), ("test", "warning"), ("test", "note"),
+    ]  # fmt: skip
+    assert "Label_A (4)" in labels[0][2]
+    assert "'Label_A', 'label a'" in labels[1][2]
+    assert "'novel' (1 text)" in labels[2][2]
+    assert "'Label_A', 'label c'" in labels[3][2]
+    assert finding(report, "train", "imbalance")["count"] >= 20
+    assert {"key": "loss.class_weights", "value": "balanced"}.items() <= report["suggestions"][-1].items()
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["one a,a", "two a,a", "three a,a"], "only one label, 'a'"),
+        (["one a,a", "two a,a", "three b,b"], "1 label has one text only: 'b'"),
+        (["!,a", "?,a", "\u200b,b", "\u200b\u200b,b"], "all of label 'b'"),
+    ],
+)
+def test_what_stops_training_is_an_error(tmp_path: Path, check: Any, lines: list[str], says: str) -> None:
+    data = tmp_path / "d.csv"
+    data.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    report = check(data)
+    assert not report["trainable"]
+    assert any(says in f["what"] for f in report["findings"] if f["level"] == "error")
+    # and train agrees
+    assert run(["train", str(data), "--out", str(tmp_path / "toy"), "-q", "--epochs", "1", "--threads", "1"]) == 1
+
+
+def test_test_labels_that_are_all_unknown_stop_training(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    write_rows(tmp_path / "train.csv", rows(100))
+    write_rows(tmp_path / "test.csv", [("word1", "x"), ("word2", "y")])
+    assert ("test", "labels") in topics(check(tmp_path), "error")
+
+
+def test_suspicious_texts(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    bad = [
+        ("le cafÃ© est fermÃ©", "label a"),
+        ("click <a href='x'>here</a> &amp; now", "label a"),
+        ("bell \x07 rings", "label b"),
+        ("see https://a.example/b", "label b"),
+        ("long " * 15_000, "label c"),
+    ]
+    report = check(write_rows(tmp_path / "d.csv", [*bad, *rows(150)]))
+    for row, topic in enumerate(("mojibake", "HTML", "control characters", "addresses", "very long"), 1):
+        found = finding(report, "train", topic)
+        assert (found["count"], found["examples"][0]["rows"]) == (1, [row])
+    assert finding(report, "train", "control characters")["examples"][0]["detail"] == "'bell \\x07 rings'"
+    assert "\x07" not in json.dumps(report, ensure_ascii=False).replace("\\u0007", "")
+    limits = {s["key"]: s["value"] for s in report["suggestions"]}
+    assert limits["limits.max_text_bytes"] == limits["limits.max_characters"] == 131_072
+
+
+def test_plain_texts_are_not_suspicious(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    fine = [("Ã la carte? Olá, São Paulo: 3 < 4 & 5 > 2", "label a"), ("a\tb\nc <3 naïve “quotes” 😀", "label b")]
+    assert topics(check(write_rows(tmp_path / "d.csv", [*fine, *rows(300)]))) == set()
+
+
+def test_long_texts_and_the_room_that_they_need(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    long = [(f"w{i} " * 30 + "end", f"label {'ab'[i % 2]}") for i in range(60)]
+    data = write_rows(tmp_path / "d.csv", [*long, *rows(240, "ab")])
+    report = check(data, "--set", "limits.max_tokens=25")
+    cut = finding(report, "train", "length")
+    assert (cut["count"], cut["level"]) == (60, "warning")
+    assert "60 texts (20.0%) will be cut to limits.max_tokens (25)" in cut["what"]
+    assert report["max_tokens"] == 25
+    assert report["parts"][0]["tokens"]["longest"] == 31
+    assert {s["key"]: s["value"] for s in report["suggestions"]}["limits.max_tokens"] == 50
+    assert ("train", "length") not in topics(check(data))
+
+
+def test_unknown_tokens_and_scripts_of_the_test_part(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    write_rows(tmp_path / "train.csv", rows(300))
+    write_rows(tmp_path / "test.csv", [(f"слово{i} ещё{i}", "label a") for i in range(30)] + rows(30, seed=5))
+    report = check(tmp_path)
+    test = report["parts"][1]
+    assert test["scripts"] == {"Cyrillic": 0.5, "Latin": 0.5}
+    assert 0.1 < test["unknown_tokens"] < 0.5
+    assert {("test", "vocabulary"), ("test", "scripts")} <= topics(report, "warning")
+
+
+def test_a_mark_that_gives_the_label_away(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    marked = [(f"[EXT] {text}" if label == "label b" else text, label) for text, label in rows(300)]
+    found = finding(check(write_rows(tmp_path / "d.csv", marked)), "train", "constant")
+    assert found["level"] == "warning"
+    assert "'label b'" in found["what"]
+    assert "'[EXT] '" in found["what"]
+    everywhere = [(f"{text} -- sent from my phone", label) for text, label in rows(300)]
+    found = finding(check(write_rows(tmp_path / "e.csv", everywhere)), "train", "constant")
+    assert (found["level"], "' -- sent from my phone'" in found["what"]) == ("note", True)
+
+
+def test_jsonl_gz_tsv_and_named_columns(tmp_path: Path, rows: Any, check: Any) -> None:
+    lines = [json.dumps({"id": i, "body": text, "kind": label}) for i, (text, label) in enumerate(rows(200))]
+    (tmp_path / "d.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    part = check(tmp_path / "d.jsonl.gz", "--label-column", "kind")["parts"][0]
+    assert (part["columns"], part["text_column"], part["label_column"]) == (["id", "body", "kind"], "body", "kind")
+    (tmp_path / "d.tsv").write_text("".join(f'"{text}\t{label}\n' for text, label in rows(200)))
+    report = check(tmp_path / "d.tsv")
+    assert report["parts"][0]["columns"] == ["1", "2"]
+    assert finding(report, "train", "columns")["what"] == "d.tsv: column 2 taken as the label; no header"
+
+
+def test_other_text_paths_are_checked_too(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    data = write_rows(tmp_path / "d.csv", rows(200))
+    config = tmp_path / "c.toml"
+    config.write_text("[text]\ntokenizer = 'sortgate.characters.v1'\n")
+    part = check(data, "--config", str(config))["parts"][0]
+    assert part["tokens"] == part["characters"]
+    bpe = check(data, "--set", "text.tokenizer={name='sortgate.bpe.v1', params={vocab_size=300}}")["parts"][0]
+    assert bpe["tokens"]["median"] > part["words"]["median"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_people_read(
+    tmp_path: Path, rows: Any, write_rows: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+) -> None:  # fmt: skip
+    if terminal:
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    bad = [("x [red]y[/red] \x1b[31m z", "label a")] * 2
+    data = write_rows(tmp_path / "d.csv", [*bad, *rows(300, "abcdefghijklmnopqrstuvwxyz")])
+    assert run(["check", str(data)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b[31m" not in out  # the text's own: Text of rich is styled otherwise
+    assert "[red]y[/red]" in out
+    assert "→ " in out
+    assert "6 more" in out
+    assert out.splitlines()[-1].startswith("ready to train: 0 errors, ")
+    if terminal:
+        body = out[out.index("→ ") :]
+        assert max(len(line) for line in body.replace("\x1b", "").splitlines() if "--set" not in line) < 120
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "says"),
+    [
+        (None, [], "No such file"),
+        (b"", [], "the file is empty"),
+        (b"text,label\n,a\n", [], "no labelled text"),
+        (b"a,b,c\n1,2,3\n", [], "there are 'a', 'b', 'c'"),
+        (b"text,label\nx,a\n", ["--text-column", "body"], "no column 'body'"),
+        (b"text,label\nx,a\n", ["--label-column", "kind"], "no column 'kind'"),
+        (b"text,label\nx,a\n", ["--test", "none.csv"], "none.csv: No such file"),
+        (b"text,label\nx,a\n", ["--validation", "none.csv"], "none.csv: No such file"),
+        (b"text,label\nx,a\n", ["--config", "none.toml"], "none.toml: No such file"),
+        (b"text,label\nx,a\n", ["--set", "limits.max_token=3"], "did you mean limits.max_tokens?"),
+        (b"text,label\nx,a\n", ["--set", "text.tokenizer=none.v1"], "none.v1"),
+        (b"text,label\nx,a\n", ["--plugins-dir", "none"], "none"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, options: list[str], says: str
+) -> None:
+    data = tmp_path / "data.csv"
+    if content is not None:
+        data.write_bytes(content)
+    assert run(["check", str(data), *options]) != 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("sortgate: error: ")
+    assert captured.err.count("\n") == 1
+    assert says in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("hello", "Latin"), ("día ª", "Latin"), ("123 !?", None), ("привет ok", "Cyrillic"), ("你好", "Han"),
+        ("日本語です", "Kana"), ("สวัสดี", "Thai"), ("नमस्ते", "Devanagari"), ("안녕", "Hangul"), ("مرحبا", "Arabic"),
+        ("ＡＢＣ", "Latin"),
+    ],
+)  # fmt: skip
+def test_script_of_a_text(text: str, script: str | None) -> None:
+    assert script_of(text) == script
+
+
+def test_likely_languages() -> None:
+    texts = ["the cat and the dog of my house", "der Hund und die Katze", "je ne sais pas ce que c'est", "ok", "привет"]
+    assert language_shares(texts) == {"English": 0.25, "German": 0.25, "French": 0.25, "unclear": 0.25}
+
+
+def test_normalising_and_affixes() -> None:
+    assert normalised("  Hello,  WORLD 1234!") == normalised("hello world-7") == "hello world 0"
+    assert normalised("!!!") == "!!!"
+    assert common_affix([f"Subject: {i}" for i in range(30)]) == "Subject: "
+    assert common_affix([f"{i} regards" for i in range(30)], backwards=True) == " regards"
+    assert common_affix(["the same text"] * 30) == ""
+    assert Spread.of([]) == Spread(0, 0, 0, 0)
+    assert Spread.of([1, 2, 3, 100]) == Spread(3, 100, 100, 100)
+    assert len(shorten("x" * 10_000)) == 120

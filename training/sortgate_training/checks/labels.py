@@ -1,0 +1,92 @@
+"""Labels: how many texts each has, which cannot be learned or judged, and which are spelled in two ways."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from sortgate_training.checks.findings import Finding, Level, count_of
+from sortgate_training.checks.parts import Part
+
+#: Fewer distinct texts of a label are hardly enough to learn it.
+FEW_TEXTS = 10
+#: Largest label to smallest, from which the smaller ones suffer.
+IMBALANCED = 10.0
+
+
+def find_label_problems(part: Part) -> Iterator[Finding]:
+    """Problems of the training labels; also fills in the report's counts."""
+    distinct = Counter(label for _, label in set(zip(part.texts, part.labels, strict=True)))
+    if len(distinct) < 2:
+        yield Finding(
+            "error", "labels", part.name, 1,
+            f"only one label, {next(iter(distinct))!r}: there is nothing to tell apart", "add texts of another label",
+        )  # fmt: skip
+        return
+    alone = sorted(label for label, count in distinct.items() if count == 1)
+    if alone:
+        yield Finding(
+            "error", "labels", part.name, len(alone),
+            f"{count_of(len(alone), 'label has', 'labels have')} one text only: {listed(alone)}",
+            "one text can be learned from or judged, not both: add texts, or drop or merge such labels",
+        )  # fmt: skip
+    few = sorted((count, label) for label, count in distinct.items() if 1 < count < FEW_TEXTS)
+    if few:
+        yield Finding(
+            "warning", "labels", part.name, len(few),
+            f"{count_of(len(few), 'label has', 'labels have')} fewer than {FEW_TEXTS} different texts: "
+            f"{listed([f'{label} ({count})' for count, label in few], quote=False)}",
+            "such labels are learned badly and judged by chance: add texts or merge labels",
+        )  # fmt: skip
+    if (ratio := imbalance(distinct)) >= IMBALANCED:
+        (most, largest), (least, smallest) = distinct.most_common(1)[0], distinct.most_common()[-1]
+        yield Finding(
+            "note", "imbalance", part.name, round(ratio),
+            f"{most!r} has {ratio:.0f} times as many texts as {least!r} ({largest:,} and {smallest:,})",
+            "look at macro-F1 rather than accuracy; compare a run with --set loss.class_weights=balanced",
+        )  # fmt: skip
+    spellings = defaultdict(list)
+    for label in sorted(distinct):
+        spellings[" ".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
+    doubled = [labels for labels in spellings.values() if len(labels) > 1]
+    if doubled:
+        yield Finding(
+            "warning", "labels", part.name, len(doubled),
+            f"{count_of(len(doubled), 'label is', 'labels are')} spelled in several ways: "
+            + "; ".join(listed(labels) for labels in doubled[:3]),
+            "each spelling is a label of its own: make them one",
+        )  # fmt: skip
+
+
+def find_foreign_labels(train: Part, other: Part) -> Iterator[Finding]:
+    """Labels that only one of two parts has."""
+    known, met = set(train.labels), Counter(other.labels)
+    foreign = sorted(met.keys() - known)
+    if foreign:
+        texts = sum(met[label] for label in foreign)
+        level: Level = "error" if texts == len(other) else "warning"
+        yield Finding(
+            level, "labels", other.name, len(foreign),
+            f"{count_of(len(foreign), 'label occurs', 'labels occur')} in the {other.name} texts only: "
+            f"{listed(foreign)} ({count_of(texts, 'text')})",
+            "none of them can be right" if level == "error" else
+            "texts with such labels count as wrong; add training texts or delete these",
+        )  # fmt: skip
+    missing = sorted(known - met.keys())
+    if missing and len(foreign) < len(met):
+        yield Finding(
+            "note", "labels", other.name, len(missing),
+            f"{count_of(len(missing), 'label occurs', 'labels occur')} in the training texts, but never in the "
+            f"{other.name} texts: {listed(missing)}",
+            "nothing is said of how well they are recognised",
+        )  # fmt: skip
+
+
+def imbalance(counts: Counter[str]) -> float:
+    """Return how many times more texts the largest label has than the smallest."""
+    return max(counts.values()) / min(counts.values())
+
+
+def listed(labels: list[str], *, quote: bool = True) -> str:
+    """Name the first five."""
+    return ", ".join(repr(label) if quote else label for label in labels[:5]) + (", …" if len(labels) > 5 else "")

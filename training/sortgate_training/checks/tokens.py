@@ -1,0 +1,90 @@
+"""What the text path makes of the texts: how many tokens, what is cut off, and what the vocabulary lacks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sortgate.errors import TextError
+from sortgate.textpath import TextPath
+from sortgate_training.checks.findings import MOST_EXAMPLES, Finding, Spread, count_of
+from sortgate_training.checks.parts import Part
+from sortgate_training.config import TrainingConfig
+
+#: Texts that go through the text path at once: bounds the memory that tokens take.
+CHUNK = 2_000
+#: Share of unknown tokens from which the vocabulary is worth a warning.
+MANY_UNKNOWN = 0.1
+
+
+class TokenCounts:
+    """Counts a part's tokens, and how many each text has (0 for one that the text path refuses)."""
+
+    def __init__(self, path: TextPath, texts: Sequence[str]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.lengths: list[int] = []
+        for start in range(0, len(texts), CHUNK):
+            for tokens in path.tokenize(texts[start : start + CHUNK]):
+                if isinstance(tokens, TextError):
+                    self.lengths.append(0)
+                else:
+                    self.lengths.append(len(tokens))
+                    self.counts.update(tokens)
+
+    def known(self, config: TrainingConfig) -> set[str]:
+        """Return the vocabulary, as :meth:`sortgate.vocabulary.Vocabulary.build` would choose it."""
+        frequent = (pair for pair in self.counts.most_common() if pair[1] >= config.vocabulary.min_count)
+        return {token for (token, _), _ in zip(frequent, range(config.vocabulary.max_size - 2), strict=False)}
+
+    def unknown_in(self, known: set[str]) -> float:
+        """Return the share of these tokens that are not among ``known``."""
+        lacking = sum(count for token, count in self.counts.items() if token not in known)
+        return lacking / max(self.counts.total(), 1)
+
+
+def find_token_problems(part: Part, tokens: TokenCounts, config: TrainingConfig) -> Iterator[Finding]:
+    """Texts that are cut or refused; also fills in the report's lengths."""
+    limit = config.limits.max_tokens
+    report = part.report
+    report.words = Spread.of([len(text.split()) for text in part.texts])
+    report.characters = Spread.of([len(text) for text in part.texts])
+    report.tokens = Spread.of([length for length in tokens.lengths if length])
+    report.cut = sum(length > limit for length in tokens.lengths)
+    refused = [row for row, length in enumerate(tokens.lengths) if not length]
+    of_label = Counter(part.labels)
+    gone = Counter(part.labels[row] for row in refused)
+    lost = sorted(label for label, count in gone.items() if count == of_label[label])
+    if refused:
+        yield Finding(
+            "error" if lost and part.name == "train" else "warning", "tokens", part.name, len(refused),
+            f"nothing is left of {count_of(len(refused), 'text')} after normalizing and tokenizing"
+            + (f", which is all of label {lost[0]!r}" if lost else ""),
+            "delete texts without words" + ("; or choose another text.tokenizer" if lost else ""),
+            [part.example(row) for row in refused[:MOST_EXAMPLES]],
+        )  # fmt: skip
+    if report.cut:
+        share = report.cut / len(part)
+        lost_tokens = sum(max(0, length - limit) for length in tokens.lengths) / max(sum(tokens.lengths), 1)
+        yield Finding(
+            "warning" if share > 0.05 else "note", "length", part.name, report.cut,
+            f"{count_of(report.cut, 'text')} ({share:.1%}) will be cut to limits.max_tokens ({limit}), "
+            f"{lost_tokens:.1%} of all tokens",
+            f"--set limits.max_tokens={room_for(report.tokens)} keeps 99 % of the texts whole, and costs time"
+            if share > 0.01 else "",
+        )  # fmt: skip
+
+
+def room_for(tokens: Spread) -> int:
+    """Return a round number of tokens that 99 % of the texts keep to."""
+    return -(-tokens.p99 // 50) * 50
+
+
+def find_unknown(other: Part, rate: float) -> Iterator[Finding]:
+    """Say when many tokens of a part are unknown to the training texts' vocabulary."""
+    if rate >= MANY_UNKNOWN:
+        yield Finding(
+            "warning", "vocabulary", other.name, round(1000 * rate),
+            f"{rate:.1%} of the tokens are not in the vocabulary of the training texts",
+            "more training texts help most; with few texts also --set vocabulary.min_count=1, with many word forms "
+            "--set text.tokenizer=sortgate.bpe.v1",
+        )  # fmt: skip

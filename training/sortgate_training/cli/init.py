@@ -1,0 +1,77 @@
+"""``sortgate init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sortgate.errors import ConfigurationError, DataError
+from sortgate.plugins import create_registry
+from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, plugins
+from sortgate_training.config import load_config
+from sortgate_training.data import find_files
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sortgate init tickets.csv
+  sortgate init data/ -o mail.toml --preset fast
+  sortgate train data/ --config mail.toml --out models/mail
+
+DATA is what `sortgate train` takes. In the file every key stands with what it does; set is only what fits these texts
+better than the default, and why."""
+)
+@click.argument("data", type=PATH)
+@click.option("--output", "-o", type=PATH, default="sortgate.toml", show_default=True, help="File to write; - prints.")
+@PRESET
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--validation", type=PATH, metavar="FILE", help="Validation texts.  [default: the folder's]")
+@click.option("--test", type=PATH, metavar="FILE", help="Test texts.  [default: the folder's]")
+@TEXT_COLUMN
+@LABEL_COLUMN
+@PLUGINS_DIR
+def init(
+    data: Path,
+    output: Path,
+    preset: str | None,
+    force: bool,
+    validation: Path | None,
+    test: Path | None,
+    text_column: str | None,
+    label_column: str | None,
+    plugins_dir: Path | None,
+) -> None:
+    """Write a commented configuration that fits labelled texts."""
+    if output.exists() and not force and str(output) != "-":
+        raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")
+    files = find_files(data, validation, test)
+    registry = create_registry(**plugins(plugins_dir))
+    from sortgate_training.checks.run import check_data  # numpy: not for --help
+    from sortgate_training.template import render_config
+
+    config = load_config(overrides={"preset": preset})
+    report = check_data(files, config, registry, text_column, label_column)
+    if not report.trainable:
+        reason = next(finding for finding in report.findings if finding.level == "error")
+        raise DataError(f"{data} cannot be trained on: {reason.part}: {reason.what}; `sortgate check` says what to do")
+    train = report.parts[0]
+    shown = f"{data}".encode("utf-8", "replace").decode().replace("\n", " ").replace("\r", " ")
+    target = "FILE" if str(output) == "-" else output
+    head = [
+        f"Written by `sortgate init`: {train.texts:,} training texts, {len(train.labels)} labels.",
+        f"sortgate train {shown} --config {target} --out models/NAME",
+    ]
+    text = render_config(report.suggestions, preset or "balanced", head)
+    if str(output) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        with output.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"{output}: {error.strerror}") from None
+    for suggestion in report.suggestions:
+        click.echo(f"{suggestion.key}: {suggestion.reason}", err=True)
+    click.echo(f"{output}: {len(report.suggestions)} of the keys are set, the others have their defaults")
