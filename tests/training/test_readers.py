@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import sys
+import tracemalloc
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from sortgate.errors import DataError
 from sortgate_training.readers import read_rows
@@ -30,9 +35,10 @@ def test_csv_tsv_and_json_lines_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n\n")
     for name in ("a.csv", "a.tsv", "a.jsonl"):
         assert read_rows(tmp_path / name) == (ROWS, [])
-        packed = tmp_path / f"{name}.gz"
-        packed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
-        assert read_rows(packed)[0] == ROWS
+        for suffix, compress in ((".gz", gzip.compress), (".zst", zstandard.compress)):
+            packed = tmp_path / f"{name}{suffix}"
+            packed.write_bytes(compress((tmp_path / name).read_bytes()))
+            assert read_rows(packed)[0] == ROWS
 
 
 @settings(max_examples=60)
@@ -118,11 +124,20 @@ def test_json_values_become_text(tmp_path: Path) -> None:
         ("a.csv", b"text\nx\n", "one column only ('text')"),
         ("a.csv", b"a,b,c\n1,2,3\n", "there are 'a', 'b', 'c'"),
         ("a.csv", b"text,b,c\n1,2,3\n", "--label-column"),
-        ("a.jsonl", b"[1]\n", "row 1 is not a JSON object"),
-        ("a.jsonl", b'{"text":"x","label":"a"}\n{"text":"x"\n', "row 2 is not a JSON object"),
-        ("a.jsonl", b'{"text":"x","label":"a"}\n{"text":"x"}\n', "row 2 has no 'label'"),
-        ("a.jsonl", b'{"text":"x","label":["a"]}\n', "row 1: 'label' must be a string or a number"),
-        ("a.txt", b"x\n", "not a known kind of file"),
+        ("a.jsonl", b"[1]\n", "row 1 (line 1) is not a JSON object"),
+        ("a.jsonl", b'{"text":"x","label":"a"}\n\n{"text":"x"\n', "row 2 (line 3) is not a JSON object"),
+        ("a.jsonl", b'{"text":"x","label":"a"}\n{"text":"x"}\n', "row 2 (line 2) has no 'label'"),
+        ("a.jsonl", b'{"text":"x","label":{}}\n', "row 1 (line 1): 'label' must be a string or a number"),
+        ("a.jsonl", b'{"text":["x"],"label":"a"}\n', "row 1 (line 1): 'text' must be a string or a number"),
+        ("a.jsonl", b'{"text":"x","label":["a",null]}\n', "row 1 (line 1): 'label' must be a list of strings"),
+        ("a.txt", b"", "the file is empty"),
+        ("a.txt", b"x\n", "row 1 (line 1) has no __label__NAME"),
+        ("a.ft", b"__label__a x\n\n__label__b \xff\n", "row 2 (line 3) is not UTF-8"),
+        ("a.docx", b"x\n", "not a known kind of file"),
+        ("a.parquet", b"PAR1x", "not a complete Parquet file"),
+        ("a.parquet.gz", b"x", "unpack the file"),
+        ("a.csv.zst", zstandard.compress(b"text,label\nx,a\n" * 99)[:-3], "not a complete Zstandard file"),
+        ("a.csv.zst", zstandard.compress(b"text,label\nx,a\n")[:6] + b"\xff" * 30, "not a complete Zstandard file"),
         ("a.csv.gz", gzip.compress(b"text,label\nx,a\n")[:-9], "not a complete gzip file"),
         ("a.csv.gz", gzip.compress(b"text,label\nx,a\n")[:12] + b"\0" * 30, "not a complete gzip file"),
     ],
@@ -149,3 +164,89 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match="a folder"):
         read_rows(tmp_path / "folder.csv")
+
+
+def test_zstandard_of_several_frames(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.zst"
+    path.write_bytes(zstandard.compress(b"text,label\nx,") + zstandard.compress(b"a\n" + b"y,b\n" * 20_000))
+    rows, _ = read_rows(path)
+    assert rows[0] == ("x", "a")
+    assert rows[1:] == [("y", "b")] * 20_000
+
+
+def test_fasttext_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("__label__a first  text\n\n__label__a __label__b,c second\nthird __label__b\nnone x__label__y\n")
+    assert read_rows(path)[0] == [
+        ("first  text", "a"),
+        ("second", ("a", "b,c")),
+        ("third", "b"),
+        ("none x__label__y", ""),
+    ]
+
+
+def test_json_lists_of_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "x", "labels": ["b", 1]}\n{"text": "y", "labels": []}\n{"text": "z", "labels": null}\n')
+    assert read_rows(path)[0] == [("x", ("b", "1")), ("y", ()), ("z", "")]
+
+
+def write_parquet(path: Path, **columns: list[object]) -> Path:
+    parquet.write_table(pa.table(columns), path)
+    return path
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", other=[1, 2, 3], label=["a", None, "b"], text=["x", "y", None])
+    assert read_rows(path)[0] == [("x", "a"), ("y", ""), ("", "b")]
+    path = write_parquet(tmp_path / "b.parquet", label=[["a", "b"], [], None], text=["x", "y", "z"])
+    assert read_rows(path)[0] == [("x", ("a", "b")), ("y", ()), ("z", "")]
+    path = write_parquet(tmp_path / "c.parquet", label=[1, 0], text=["x", "y"])
+    assert read_rows(path)[0] == [("x", "1"), ("y", "0")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"text": ["x", b"y".hex()], "label": [{"a": 1}, {"a": 2}]}, "row 1: 'label' must be a string or a number"),
+        ({"text": [["x"]], "label": ["a"]}, "row 1: 'text' must be a string or a number"),
+        ({"text": [b"x"], "label": ["a"]}, "row 1: 'text' must be a string or a number"),
+        ({"text": ["x"], "label": [["a", None]]}, "row 1: 'label' must be a list of strings"),
+        ({"a": ["x"], "b": ["y"], "c": ["z"]}, "there are 'a', 'b', 'c'"),
+        ({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}, "no rows in it"),
+    ],
+)
+def test_bad_parquet_says_where(tmp_path: Path, columns: dict[str, list[object]], says: str) -> None:
+    path = write_parquet(tmp_path / "a.parquet", **columns)
+    with pytest.raises(DataError) as caught:
+        read_rows(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert says in str(caught.value)
+
+
+def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+    texts = pa.Array.from_buffers(pa.string(), 2, pa.array([b"x", b"\xff"]).buffers())
+    parquet.write_table(pa.table({"text": texts, "label": ["a", "b"]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 2: 'text' is not UTF-8"):
+        read_rows(tmp_path / "a.parquet")
+
+
+def test_parquet_needs_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r'pip install "sortgate-training\[parquet\]"'):
+        read_rows(tmp_path / "a.parquet")
+
+
+def test_other_columns_are_not_kept_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("text", "other", "label"))
+        writer.writerows((f"text {i}", f"{i:01000d}", "a") for i in range(5_000))
+    tracemalloc.start()
+    try:
+        assert len(read_rows(path)[0]) == 5_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size / 3

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,3 +75,26 @@ def test_given_parts_are_taken_as_they_are() -> None:
 def test_no_test_part_is_a_choice() -> None:
     parts = divide(corpus(300), None, None, SplitConfig(test=0.0), 0, lambda _: None)
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (270, 30, 0)
+
+
+@given(
+    sets=st.lists(st.sets(st.sampled_from("abcde")), min_size=2, max_size=60),
+    seed=st.integers(0, 5),
+    share=st.floats(0.05, 0.4),
+)
+def test_every_label_of_a_set_is_learned(sets: list[set[str]], seed: int, share: float) -> None:
+    data = Corpus([f"text {i}" for i in range(len(sets))], [], "a.csv", sets=[tuple(sorted(labels)) for labels in sets])
+    split = stratified_split(data, validation=share, test=share, seed=seed)
+    assert sorted(split.train + split.validation + split.test) == list(range(len(sets)))
+    assert data.select(split.train, "train").counts().keys() == data.counts().keys()
+
+
+def test_shares_hold_for_each_label_of_sets() -> None:
+    generator = random.Random(0)
+    chances = {"a": 0.6, "b": 0.2, "c": 0.05, "d": 0.02}
+    sets = [tuple(label for label in chances if generator.random() < chances[label]) for _ in range(4000)]
+    data = Corpus([f"text {i}" for i in range(len(sets))], [], "a.csv", sets=sets)
+    split = stratified_split(data, validation=0.2, test=0.0, seed=0)
+    held_out, whole = data.select(split.validation, "held out").counts(), data.counts()
+    for label in chances:
+        assert held_out[label] / whole[label] == pytest.approx(0.2, abs=0.03)

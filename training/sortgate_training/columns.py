@@ -59,30 +59,33 @@ def choose_names(path: Path, names: Sequence[str], text: str | None, label: str 
     return TextAndLabel(text, label)
 
 
-def choose_columns(path: Path, table: Sequence[Sequence[str]], text: str | None, label: str | None) -> Columns:
-    """Choose in a table whose first row may be a header.
-
-    Two columns of unknown names are told apart by their values: labels repeat, texts do not. When the first row's
-    label occurs again below, the file has no header.
+def told_by_values(path: Path, header: Sequence[str], text: str | None, label: str | None) -> bool:
+    """Whether only the values can tell two columns apart, since neither was named nor has a usual name.
 
     Raises:
-        DataError: as :func:`choose_names`.
+        DataError: there is one column only.
     """
-    header = [name.strip() for name in table[0]]
     if len(header) < 2:
         raise DataError(f"{path}: one column only ({_listed(header)}); a text and a label are needed, in two columns")
     usual = _usual(header, TEXT_NAMES, label) or _usual(header, LABEL_NAMES, text)
-    if len(header) == 2 and text is None and label is None and usual is None and len(table) > 2:
-        body = table[1:]
-        kinds = [len({row[column] for row in body}) for column in (0, 1)]
-        label_at = 0 if kinds[0] < kinds[1] else 1
-        text_at = 1 - label_at
-        if kinds[0] != kinds[1]:
-            has_header = not any(row[label_at] == table[0][label_at] for row in body)
-            first = f"column {label_at + 1} taken as the label" + ("" if has_header else "; no header")
-            return Columns(text_at, label_at, has_header, [f"{path.name}: {first}"])
-    chosen = choose_names(path, header, text, label)
-    return Columns(header.index(chosen.text), header.index(chosen.label))
+    return len(header) == 2 and text is None and label is None and usual is None
+
+
+def choose_by_values(path: Path, first: Sequence[str], body: Sequence[tuple[str, str]]) -> Columns:
+    """Tell two columns apart: labels repeat, texts do not.
+
+    When the first row's label occurs again below, the file has no header.
+
+    Raises:
+        DataError: the values cannot tell either.
+    """
+    kinds = [len({row[column] for row in body}) for column in (0, 1)]
+    if len(body) < 2 or kinds[0] == kinds[1]:
+        choose_names(path, first, None, None)  # raises: neither name is usual
+    label_at = 0 if kinds[0] < kinds[1] else 1
+    has_header = not any(row[label_at] == first[label_at] for row in body)
+    note = f"{path.name}: column {label_at + 1} taken as the label" + ("" if has_header else "; no header")
+    return Columns(1 - label_at, label_at, has_header, [note])
 
 
 def _usual(names: Sequence[str], usual: Sequence[str], taken: str | None) -> str | None:

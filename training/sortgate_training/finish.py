@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -134,5 +133,5 @@ def _facts(part: Corpus) -> dict[str, Any]:
         **part.facts,
         "source": part.source,
         "texts": len(part),
-        "labels": dict(sorted(Counter(part.labels).items())),
+        "labels": dict(sorted(part.counts().items())),
     }

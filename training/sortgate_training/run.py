@@ -61,6 +61,8 @@ def train_bundle(
         BundleError: the bundle cannot be written.
         KeyboardInterrupt: stopped before the first epoch was over.
     """
+    if parts.train.sets is not None:
+        raise DataError(f"{parts.train.source}: several labels a text cannot be learned yet")
     check_precision(config.precision, config.model.cell)
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)

@@ -47,6 +47,7 @@ def divide(
         DataError: nothing can be learned from these texts.
     """
     check_learnable(train)
+    validation, test = (given and given.as_task_of(train.source, train.task) for given in (validation, test))
     shares = (0.0 if validation else config.validation, 0.0 if test else config.test)
     for given in (validation, test):
         notes = (foreign_note(train, given), overlap_note(train, given)) if given else ()
@@ -65,7 +66,8 @@ def stratified_split(corpus: Corpus, *, validation: float, test: float, seed: in
     """Divide the rows so that every label has about the same share in each part.
 
     A text that occurs several times goes to one part with all its rows, under its most frequent label. A label's first
-    text stays in training, the second goes to validation, the third to test, whatever the shares are.
+    text stays in training, the second goes to validation, the third to test, whatever the shares are. Where texts have
+    sets of labels, a text goes under its rarest one: that evens out the others too (Sechidis et al. 2011).
 
     Args:
         corpus: at least two distinct texts a label (:func:`sortgate_training.data.check_learnable`).
@@ -76,9 +78,10 @@ def stratified_split(corpus: Corpus, *, validation: float, test: float, seed: in
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(corpus.texts):
         rows_of[text].append(row)
+    labels = corpus.labels if corpus.sets is None else _rarest(corpus)
     texts_of: dict[str, list[str]] = defaultdict(list)
     for text, rows in rows_of.items():
-        texts_of[Counter(corpus.labels[row] for row in rows).most_common(1)[0][0]].append(text)
+        texts_of[Counter(labels[row] for row in rows).most_common(1)[0][0]].append(text)
     generator = random.Random(seed)  # noqa: S311 - no secret
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for label in sorted(texts_of):
@@ -91,5 +94,24 @@ def stratified_split(corpus: Corpus, *, validation: float, test: float, seed: in
         for index, text in enumerate(texts):
             part = 1 if index < for_validation else 2 if index < for_validation + for_test else 0
             parts[part].extend(rows_of[text])
+    if corpus.sets is not None:
+        _mend(parts, rows_of, corpus)
     train, held_out, judged = (sorted(part) for part in parts)
     return Split(train, held_out, judged)
+
+
+def _rarest(corpus: Corpus) -> list[str]:
+    """Return each text's rarest label; the empty string, which is no label, for an empty set."""
+    counts = corpus.counts()
+    return [min(labels, key=lambda label: (counts[label], label), default="") for labels in corpus.label_sets]
+
+
+def _mend(parts: tuple[list[int], list[int], list[int]], rows_of: dict[str, list[int]], corpus: Corpus) -> None:
+    """Move a text into training for each label of which all texts went elsewhere, under rarer labels."""
+    train, *others = parts
+    learned = {label for row in train for label in corpus.label_sets[row]}
+    for label in sorted(corpus.counts().keys() - learned):
+        part = next(part for part in others if any(label in corpus.label_sets[row] for row in part))
+        text = next(corpus.texts[row] for row in part if label in corpus.label_sets[row])
+        part[:] = [row for row in part if corpus.texts[row] != text]
+        train.extend(rows_of[text])

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
-
-import msgspec
 
 from sortgate.errors import DataError
 from sortgate_training.checks.findings import Example, PartReport, shorten
-from sortgate_training.columns import choose_columns, choose_names
-from sortgate_training.readers import SUFFIXES, read_rows
+from sortgate_training.columns import choose_names, told_by_values
+from sortgate_training.readers import read_column_names, read_rows
 
 
 @dataclass
@@ -54,13 +48,17 @@ def read_part(name: str, path: Path, text_column: str | None, label_column: str 
     """Read a file.
 
     Raises:
-        DataError: see :func:`sortgate_training.readers.read_rows`.
+        DataError: see :func:`sortgate_training.readers.read_rows`; or a text has several labels.
     """
     rows, notes = read_rows(path, text_column, label_column)
     columns, text, label = _columns(path, text_column, label_column)
     report = PartReport(name, path.name.encode("utf-8", "replace").decode(), columns, text, label, len(rows))
     part = Part(report, notes=notes)
     for number, (content, given) in enumerate(rows, 1):
+        if not isinstance(given, str):
+            raise DataError(
+                f"{path}: row {number} has several labels: only texts with one label each can be checked so far"
+            )
         if not content.strip():
             part.empty.append(number)
         elif not given.strip():
@@ -76,24 +74,14 @@ def read_part(name: str, path: Path, text_column: str | None, label_column: str 
 
 
 def _columns(path: Path, text: str | None, label: str | None) -> tuple[list[str], str, str]:
-    """Return the names of all columns, of the text's and of the label's; the file is known to be readable."""
-    suffix = next(kind for kind in SUFFIXES if path.name.lower().endswith((kind, kind + ".gz")))
-    separator = SUFFIXES[suffix]
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-    with (
-        gzip.open(path) if packed else path.open("rb") as binary,
-        io.TextIOWrapper(cast("BinaryIO", binary), encoding="utf-8-sig", newline="") as file,
-    ):
-        if separator is None:
-            names = list(msgspec.json.decode(next(line for line in file if line.strip()), type=dict))
-            chosen = choose_names(path, names, text, label)
-            return names, chosen.text, chosen.label
-        try:
-            table = [fields for fields in csv.reader(file, delimiter=separator, strict=True) if fields]
-        except csv.Error:  # a TSV without quoting
-            file.seek(0)
-            table = [fields for fields in csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE) if fields]
-    found = choose_columns(path, table, text, label)
-    names = table[0] if found.header else [str(number) for number in range(1, len(table[0]) + 1)]
-    return [name.strip() for name in names], names[found.text].strip(), names[found.label].strip()
+    """Return the names of all columns, of the text's and of the label's.
+
+    Columns that only their values told apart have numbers, and a note says which is which.
+    """
+    names = read_column_names(path)
+    if not names:
+        return [], "", ""
+    if told_by_values(path, names, text, label):
+        return ["1", "2"], "", ""
+    chosen = choose_names(path, names, text, label)
+    return names, chosen.text, chosen.label

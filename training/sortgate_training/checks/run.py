@@ -17,7 +17,8 @@ from sortgate_training.checks.scripts import language_shares, script_shares
 from sortgate_training.checks.suggest import suggest
 from sortgate_training.checks.tokens import TokenCounts, find_token_problems, find_unknown
 from sortgate_training.config import TrainingConfig
-from sortgate_training.data import Corpus, DataFiles
+from sortgate_training.data import Corpus
+from sortgate_training.datafiles import DataFiles
 from sortgate_training.split import stratified_split
 
 
@@ -32,7 +33,7 @@ def check_data(
     """Read all parts and return what there is to know.
 
     Args:
-        files: from :func:`sortgate_training.data.find_files`.
+        files: from :func:`sortgate_training.datafiles.find_files`.
         config: whose text path, limits and shares are checked against.
         registry: components to choose from.
         text_column: as for :func:`sortgate_training.readers.read_rows`.
@@ -44,7 +45,7 @@ def check_data(
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     paths = {"train": files.train, "validation": files.validation, "test": files.test}
-    parts = [read_part(name, path, text_column, label_column) for name, path in paths.items() if path is not None]
+    parts = [read_part(name, path, text_column, label_column) for name, listed in paths.items() for path in listed[:1]]
     train, others = parts[0], parts[1:]
     path = TextPath.create(config.text, registry, config.limits)
     if any(isinstance(component, Learned) for _, component in (*path.normalizers, path.tokenizer, *path.filters)):
@@ -68,7 +69,7 @@ def check_data(
         report.findings += find_unknown(part, rate)
     report.trainable = trainable
     if trainable:
-        report.suggestions = list(suggest(train, unknown, files.validation is None, config))
+        report.suggestions = list(suggest(train, unknown, not files.validation, config))
     return report
 
 

@@ -18,7 +18,7 @@ from sortgate.plugins import create_registry
 from sortgate_training.checks.findings import DataReport, Example, Finding, PartReport, Spread, count_of
 from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, plugins
 from sortgate_training.config import load_config
-from sortgate_training.data import find_files
+from sortgate_training.datafiles import find_files
 
 #: Labels listed at most; the smallest are left out.
 MOST_LABELS = 20
@@ -56,7 +56,7 @@ def check(
 ) -> int:
     """Look for what is wrong with labelled texts before training on them."""
     settled = load_config(config, assignments)
-    files = find_files(data, validation, test)
+    files = find_files([data], [validation] if validation else (), [test] if test else ())
     registry = create_registry(**plugins(plugins_dir))
     from sortgate_training.checks.run import check_data  # numpy: not for --help
 

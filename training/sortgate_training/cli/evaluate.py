@@ -7,9 +7,18 @@ from pathlib import Path
 import click
 
 from sortgate.cli.output import json_option, print_json, print_table
-from sortgate.errors import DataError
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
-from sortgate_training.data import find_part, read_corpus
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    PATH,
+    PLUGINS_DIR,
+    TEXT_COLUMN,
+    THREADS,
+    cores,
+    plugins,
+)
+from sortgate_training.data import read_corpus
+from sortgate_training.datafiles import find_test_files
 from sortgate_training.metrics import Metrics, measure
 
 
@@ -20,17 +29,19 @@ Examples:
   sortgate evaluate models/tickets data/ --json | jq .accuracy        # data/test.csv"""
 )
 @click.argument("bundle", type=PATH)
-@click.argument("data", type=PATH)
+@click.argument("data", type=PATH, nargs=-1, required=True)
 @TEXT_COLUMN
 @LABEL_COLUMN
+@LABEL_SEPARATOR
 @PLUGINS_DIR
 @THREADS
 @json_option
 def evaluate(
     bundle: Path,
-    data: Path,
+    data: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
+    label_separator: str | None,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
@@ -40,11 +51,12 @@ def evaluate(
     from sortgate.inference import Classifier
     from sortgate.plugins import create_registry_for
 
-    file = find_part(data, "test") if data.is_dir() else data
-    if file is None:
-        raise DataError(f"{data}: no test file in this folder; name it test.csv, test.tsv or test.jsonl (or .gz)")
-    corpus = read_corpus(file, text_column, label_column)
-    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **plugins(plugins_dir))
+    files = find_test_files(data)
+    manifest = Bundle.open(bundle, verify=False).manifest
+    learned = manifest.data.get("train", {})
+    corpus = read_corpus(files, text_column, label_column, label_separator or learned.get("label_separator"))
+    corpus = corpus.as_task_of(f"the bundle {manifest.name}", manifest.task)
+    registry = create_registry_for(manifest.text, **plugins(plugins_dir))
     classifier = Classifier.load(bundle, threads=threads or cores(), registry=registry)
     answers = classifier(corpus.texts)
     metrics = measure(corpus.labels, [answer.label for answer in answers], classifier.labels)
@@ -53,11 +65,11 @@ def evaluate(
         print_json({"model": classifier.model_name, "errors": errors, **metrics.to_dict(), "notes": corpus.notes})
         return
     notes = corpus.notes + (
-        [f"{file.name}: {errors} texts cannot be classified: they count as wrong"] if errors else []
+        [f"{corpus.source}: {errors} texts cannot be classified: they count as wrong"] if errors else []
     )
     for note in notes:
         click.echo(note, err=True)
-    print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {file.name}")
+    print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {corpus.source}")
 
 
 def print_metrics(metrics: Metrics, title: str) -> None:

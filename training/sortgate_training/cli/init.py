@@ -10,7 +10,7 @@ from sortgate.errors import ConfigurationError, DataError
 from sortgate.plugins import create_registry
 from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, plugins
 from sortgate_training.config import load_config
-from sortgate_training.data import find_files
+from sortgate_training.datafiles import find_files
 
 
 @click.command(
@@ -46,7 +46,7 @@ def init(
     """Write a commented configuration that fits labelled texts."""
     if output.exists() and not force and str(output) != "-":
         raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")
-    files = find_files(data, validation, test)
+    files = find_files([data], [validation] if validation else (), [test] if test else ())
     registry = create_registry(**plugins(plugins_dir))
     from sortgate_training.checks.run import check_data  # numpy: not for --help
     from sortgate_training.template import render_config

@@ -15,6 +15,11 @@ from sortgate_training.presets import PRESETS
 PATH = click.Path(path_type=Path)
 TEXT_COLUMN = click.option("--text-column", metavar="NAME", help="Column with the texts.  [default: found by its name]")
 LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="Column with the labels.  [default: likewise]")
+LABEL_SEPARATOR = click.option(
+    "--label-separator",
+    metavar="TEXT",
+    help="What stands between a text's labels, such as '|', if it may have several.",
+)
 PLUGINS_DIR = click.option("--plugins-dir", type=PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]")
 THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]")
 

@@ -14,9 +14,20 @@ from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
 from sortgate_training.cli.evaluate import print_metrics
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, THREADS, cores, plugins
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    PATH,
+    PLUGINS_DIR,
+    PRESET,
+    TEXT_COLUMN,
+    THREADS,
+    cores,
+    plugins,
+)
 from sortgate_training.config import load_config
-from sortgate_training.data import Corpus, find_files, read_corpus
+from sortgate_training.data import Corpus, read_corpus
+from sortgate_training.datafiles import find_files
 
 
 @click.command(
@@ -25,17 +36,22 @@ Examples:
   sortgate train tickets.csv --out models/tickets
   sortgate train data/ --out models/mail --cell gru        # data/train.csv, data/test.csv
   sortgate train mail.jsonl.gz --out models/mail --set model.hidden=64 --set loss.class_weights=balanced
+  sortgate train may.csv june.csv --test july.csv --out models/mail
   sortgate train zh.tsv --out models/zh --set text.tokenizer=sortgate.characters.v1
 
-DATA is a CSV, TSV or JSONL file, plain or .gz, or a folder with train, validation and test files; what is not given is
-split off the training texts. A new version is added under --out, older ones stay. Ctrl-C keeps the best epoch."""
+DATA are CSV, TSV, JSONL, Parquet or fastText (.txt) files, plain, .gz or .zst, or one folder with train, validation and
+test files; what is not given is split off the training texts. A new version is added under --out, older ones stay.
+Ctrl-C keeps the best epoch."""
 )
-@click.argument("data", type=PATH)
+@click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option("--out", type=PATH, required=True, help="Folder of the bundle's versions, such as models/tickets.")
-@click.option("--validation", type=PATH, metavar="FILE", help="Validation texts.  [default: split off]")
-@click.option("--test", type=PATH, metavar="FILE", help="Test texts.  [default: split off]")
+@click.option(
+    "--validation", type=PATH, metavar="FILE", multiple=True, help="Validation texts; may repeat.  [default: split off]"
+)
+@click.option("--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: split off]")
 @TEXT_COLUMN
 @LABEL_COLUMN
+@LABEL_SEPARATOR
 @click.option("--config", type=PATH, metavar="FILE", help="Configuration in TOML.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting; the value is TOML.")
 @PRESET
@@ -52,12 +68,13 @@ split off the training texts. A new version is added under --out, older ones sta
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 def train(
-    data: Path,
+    data: tuple[Path, ...],
     out: Path,
-    validation: Path | None,
-    test: Path | None,
+    validation: tuple[Path, ...],
+    test: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
+    label_separator: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     plugins_dir: Path | None,
@@ -77,15 +94,15 @@ def train(
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
-    def read(path: Path) -> Corpus:
-        corpus = read_corpus(path, text_column, label_column)
+    def read(paths: list[Path]) -> Corpus:
+        corpus = read_corpus(paths, text_column, label_column, label_separator)
         for note in corpus.notes:
             say(note)
         return corpus
 
     texts = read(files.train)
-    held_out = None if files.validation is None else read(files.validation)
-    judged = None if files.test is None else read(files.test)
+    held_out = read(files.validation) if files.validation else None
+    judged = read(files.test) if files.test else None
     registry = create_registry(**plugins(plugins_dir))
 
     # OpenMP's threads spin while they wait for each other; where other processes want the cores too, that makes
@@ -98,7 +115,7 @@ def train(
 
     parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
-    say(f"{sizes} texts, {len(set(parts.train.labels))} labels")
+    say(f"{sizes} texts, {len(parts.train.counts())} labels")
     trained = train_bundle(
         out,
         parts,

@@ -1,0 +1,44 @@
+"""One label a text, or a set of them: which of the two a file means, and what its labels are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sortgate_training.readers import Label
+
+#: A text's labels, sorted; an empty set is an answer like any other.
+LabelSet = tuple[str, ...]
+
+#: What labels are usually joined by.
+_SEPARATORS = ("|", ";")
+
+
+def is_multi_label(labels: Iterable[Label], separator: str | None) -> bool:
+    """Whether the labels are sets: a separator was given, or the file holds lists; never by guessing."""
+    return separator is not None or any(isinstance(label, tuple) for label in labels)
+
+
+def label_set(label: Label, separator: str | None) -> LabelSet | None:
+    """Return the labels of one text; None for a missing value, which only a file of lists can tell from no labels."""
+    if isinstance(label, str):
+        if separator is None and not label.strip():
+            return None
+        label = tuple(label.split(separator)) if separator is not None else (label,)
+    return tuple(sorted({name for part in label if (name := part.strip())}))
+
+
+def separator_note(source: str, labels: Sequence[str]) -> str | None:
+    """Suggest ``--label-separator`` where most labels look joined: they share a separator, and their parts recur."""
+    distinct = set(labels)
+    for separator in _SEPARATORS:
+        joined = [label for label in distinct if separator in label]
+        if 2 * len(joined) <= len(distinct) or len(distinct) < 3:
+            continue
+        parts = Counter(part for label in distinct for part in {part.strip() for part in label.split(separator)})
+        if 2 * sum(count > 1 for count in parts.values()) > len(parts):
+            return (
+                f"{source}: {len(joined)} of {len(distinct)} labels contain {separator!r}, each taken as one label; "
+                f"if a text may have several: --label-separator '{separator}'"
+            )
+    return None
