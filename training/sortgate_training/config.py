@@ -194,6 +194,7 @@ def load_config(
         _check_key(key.strip(), "--set")
         _put(tables, key.strip(), _parse_value(assignment, value.strip()))
     for key, given in (overrides or {}).items():
+        _check_key(key, "configuration")
         if given is not None:
             _put(tables, key, given)
     _apply_preset(tables)
