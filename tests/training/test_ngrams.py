@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
@@ -82,6 +82,7 @@ def test_character_ngrams_mark_the_ends_of_a_word() -> None:
 
 
 @settings(max_examples=25, deadline=None)
+@example(447, 2, 3.0, 1.0)  # one factor ends at its bound
 @given(st.integers(0, 10_000), st.integers(2, 5), st.floats(0.1, 3.0), st.floats(0.1, 3.0))
 def test_mixing_is_the_best_of_all_positive_factors(seed: int, labels: int, one: float, other: float) -> None:
     generator = np.random.default_rng(seed)

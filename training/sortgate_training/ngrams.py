@@ -31,6 +31,8 @@ FloatArray = npt.NDArray[np.float32]
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
 #: Of mixing: keeps factors finite where validation texts are all right, and bounds its loops.
 _PENALTY, _TURNS = 1e-3, 25
+#: Largest factor of a path's logits.
+MOST = 4.0
 
 
 def fit_ngrams(
@@ -209,9 +211,12 @@ def mix(ngram: FloatArray, recurrent: FloatArray, targets: npt.NDArray[np.int64]
         expected = (both * chances).sum(axis=2)  # [2, texts]
         gradient = (true - expected).sum(axis=1) - _PENALTY * factors
         second = np.einsum("atl,btl,tl->ab", both, both, chances) - expected @ expected.T + _PENALTY * np.eye(2)
-        step = np.linalg.solve(second, gradient)
+        # a factor at its bound that would leave stays, and the other goes to its own best
+        free = ~((factors <= 0.0) & (gradient < 0) | (factors >= MOST) & (gradient > 0))
+        step = np.zeros(2)
+        step[free] = np.linalg.solve(second[np.ix_(free, free)], gradient[free])
         for _ in range(_TURNS):
-            tried = np.clip(factors + step, 0.0, 4.0)
+            tried = np.clip(factors + step, 0.0, MOST)
             reached, there = judge(tried)
             if reached >= value:
                 break

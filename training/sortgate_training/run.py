@@ -26,7 +26,7 @@ from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Judgement, Watcher, fit
 from sortgate_training.metrics import measure
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
-from sortgate_training.ngrams import fit_ngrams, mix
+from sortgate_training.ngrams import FloatArray, fit_ngrams, mix
 from sortgate_training.objective import create_loss
 from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.split import Parts
@@ -78,10 +78,11 @@ def train_bundle(
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
 
-    tables = None
+    tables, ngram_logits = None, None
     if config.ngrams.enabled:
         say("n-gram path: fitting words, pairs of words and characters")
         tables = fit_ngrams(learned, judged, vocabulary, len(labels), config.ngrams)
+        ngram_logits = tables.logits(judged)
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
@@ -89,7 +90,7 @@ def train_bundle(
         recurrent,
         batches,
         create_loss(config.loss, labels, counts),
-        lambda trained: judge(trained, judged),
+        lambda trained: judge(trained, judged, ngram_logits),
         config,
         watch(len(learned), config.epochs_of(len(batches))),
     )
@@ -158,9 +159,12 @@ def encode_part(
     return texts, EncodedTexts([text.ids for text in texts], targets)
 
 
-def judge(module: nn.Module, texts: EncodedTexts) -> Judgement:
-    """Return how good the module is on ``texts``."""
+def judge(module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None) -> Judgement:
+    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served."""
     logits = torch_logits(module, texts)
+    if ngram_logits is not None:
+        ngram, recurrent = mix(ngram_logits, logits, texts.targets)
+        logits = np.float32(ngram) * ngram_logits + np.float32(recurrent) * logits
     answers = logits.argmax(axis=1)
     metrics = measure([str(target) for target in texts.targets], [str(answer) for answer in answers])
     return Judgement(negative_log_likelihood(logits, texts.targets), metrics.accuracy, metrics.macro_f1)
