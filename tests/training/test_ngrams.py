@@ -12,8 +12,9 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.config import NgramConfig
+from sortgate_training.mixing import mix
 from sortgate_training.model import NgramPath
-from sortgate_training.ngrams import _Features, character_ngrams, fit_ngrams, mix
+from sortgate_training.ngrams import _Features, character_ngrams, fit_ngrams
 from sortgate_training.pairs import NO_KEY, build_pair_table, pair_keys
 
 WORDS = ["good", "goods", "bad", "badly", "not", "very", "film", "plot", "a", "the"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,10 @@ POOL_BATCHES = 50
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's texts: ids ``[batch, time]`` 0-padded, lengths ``[batch]`` ≥ 1, targets ``[batch]``."""
+    """One step's texts: ids ``[batch, time]`` 0-padded, lengths ``[batch]`` ≥ 1, targets ``[batch]``.
+
+    Where a text has any number of labels, targets are ``[batch, labels]``, true or false.
+    """
 
     ids: torch.Tensor
     lengths: torch.Tensor
@@ -33,19 +37,20 @@ class Batch:
 
 
 class EncodedTexts:
-    """Token ids of many texts in one array, with their labels' numbers.
+    """Token ids of many texts in one array, with what their labels are.
 
     Args:
         ids: each text's ids, at least one.
-        targets: each text's label.
+        targets: each text's label as a number; or ``[texts, labels]``, whether it has the label.
     """
 
-    def __init__(self, ids: Sequence[Sequence[int]], targets: Sequence[int]) -> None:
+    def __init__(self, ids: Sequence[Sequence[int]], targets: Sequence[int] | npt.NDArray[np.bool_]) -> None:
         self.lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
         self._ends = np.cumsum(self.lengths)
         total = int(self._ends[-1]) if len(ids) else 0
         self._flat = np.fromiter((token for text in ids for token in text), dtype=np.int64, count=total)
-        self.targets = np.asarray(targets, dtype=np.int64)
+        sets = isinstance(targets, np.ndarray) and targets.ndim == 2
+        self.targets: npt.NDArray[Any] = np.asarray(targets, dtype=np.bool_ if sets else np.int64)
 
     def __len__(self) -> int:
         """Count of texts."""

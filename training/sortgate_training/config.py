@@ -14,6 +14,7 @@ import msgspec
 from sortgate.errors import ConfigurationError
 from sortgate.textconfig import TextConfig, TextLimits
 from sortgate_training.presets import PRESETS
+from sortgate_training.thresholds import parse_goal
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -128,6 +129,25 @@ class ScheduleConfig(_Section, frozen=True):
     warmup: Share = 0.1
 
 
+class ThresholdsConfig(_Section, frozen=True):
+    """Multi-label: what each label's threshold is chosen for: ``f1``, ``precision>=0.95`` or ``recall>=0.9``."""
+
+    goal: str = "f1"
+
+    def __post_init__(self) -> None:
+        parse_goal(self.goal)
+
+
+class AbstainConfig(_Section, frozen=True):
+    """Single-label: ``precision>=0.95`` answers only where that share of answers is right; empty: always answers."""
+
+    goal: str = ""
+
+    def __post_init__(self) -> None:
+        if self.goal and parse_goal(self.goal).figure != "precision":
+            raise ValueError("to abstain is chosen for a precision, such as precision>=0.95")
+
+
 class TrainingConfig(_Section, frozen=True):
     """Everything that decides what comes out of a run, given the data.
 
@@ -152,6 +172,8 @@ class TrainingConfig(_Section, frozen=True):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     preset: Literal["fast", "balanced", "max"] = "balanced"
+    thresholds: ThresholdsConfig = ThresholdsConfig()
+    abstain: AbstainConfig = AbstainConfig()
     epochs: Count | Literal["auto"] = "auto"
     patience: Count = 3
     batch_size: Count = 64

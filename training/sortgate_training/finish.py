@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sortgate.bundle import Manifest, write_bundle
 from sortgate.inference import Classifier
 from sortgate.inference.golden import make_golden
 from sortgate.inference.session import Session
-from sortgate.plugins import Registry
+from sortgate.plugins import ComponentSpec, Registry
 from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
+from sortgate_training.judging import compare
 from sortgate_training.loop import History
-from sortgate_training.metrics import Metrics, measure
+from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
 from sortgate_training.report import render_report
 from sortgate_training.split import Parts
@@ -41,6 +43,21 @@ _LIBRARIES = ("sortgate", "sortgate-training", "torch", "onnx", "onnxruntime", "
 
 
 @dataclass(frozen=True)
+class Cut:
+    """From which scores on labels are given, and what to know about that.
+
+    Attributes:
+        thresholds: multi-label only: of each label.
+        abstain: single-label only: below this score of the best label there is no answer; None for always one.
+        notes: in sentences.
+    """
+
+    thresholds: dict[str, float] | None = None
+    abstain: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Fitted:
     """Everything that a run has made: ``parity`` is the largest logit difference between PyTorch and ONNX Runtime."""
 
@@ -52,6 +69,7 @@ class Fitted:
     temperature: float
     parity: float
     chosen: Chosen
+    cut: Cut = Cut()
 
 
 @dataclass(frozen=True)
@@ -72,10 +90,12 @@ def finish(out: Path, parts: Parts, config: TrainingConfig, fitted: Fitted, thre
     Raises:
         BundleError: the bundle cannot be written; nothing of it is left.
     """
-    path, chosen = fitted.path, fitted.chosen
+    path, chosen = _abstaining(fitted, config), fitted.chosen
     manifest = Manifest(
         name=out.name,
+        task=parts.train.task,
         labels=fitted.labels,
+        thresholds=fitted.cut.thresholds or {},
         text=path.records(fitted.registry),
         limits=config.limits,
         model=chosen.info,
@@ -88,9 +108,9 @@ def finish(out: Path, parts: Parts, config: TrainingConfig, fitted: Fitted, thre
     judged_on = "test" if len(parts.test) else "validation"
     judged = parts.test if len(parts.test) else parts.validation
     answers = classifier(judged.texts)
-    metrics = measure(judged.labels, [answer.label for answer in answers], fitted.labels)
+    metrics = compare(judged, answers, fitted.labels)
     notes = [note for part in (parts.train, parts.validation, parts.test) for note in part.notes]
-    notes += [words for words in (fitted.history.overfitting(), chosen.reason) if words]
+    notes += [words for words in (fitted.history.overfitting(), *fitted.cut.notes, chosen.reason) if words]
     figures = {
         judged_on: metrics.to_dict(),
         "history": msgspec.to_builtins(fitted.history),
@@ -116,6 +136,18 @@ def finish(out: Path, parts: Parts, config: TrainingConfig, fitted: Fitted, thre
     }
     bundle = write_bundle(out, manifest, files)
     return Trained(bundle, manifest, metrics, judged_on, fitted.history, fitted.parity)
+
+
+def _abstaining(fitted: Fitted, config: TrainingConfig) -> TextPath:
+    """Return the text path, which abstains before anything else is done to labels, since that is what was measured."""
+    if fitted.cut.abstain is None:
+        return fitted.path
+    threshold = ComponentSpec("sortgate.threshold.v1", {"default": fitted.cut.abstain})
+    text = replace(config.text, postprocessors=[threshold, *config.text.postprocessors])
+    fresh = TextPath.create(text, fitted.registry, config.limits)
+    return TextPath.restore(
+        fresh.records(fitted.registry), fitted.path.states(), fitted.vocabulary, config.limits, fitted.registry
+    )
 
 
 def golden_texts(texts: Sequence[str]) -> list[str]:

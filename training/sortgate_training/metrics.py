@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy.typing as npt
 
 
 class LabelMetrics(msgspec.Struct, frozen=True):
@@ -19,8 +20,15 @@ class LabelMetrics(msgspec.Struct, frozen=True):
     support: int
 
 
-class Metrics(msgspec.Struct, frozen=True):
-    """Figures of one classifier on one set of texts, 0 to 1; ``unanswered`` texts failed or got no label."""
+class Metrics(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Figures of one classifier on one set of texts, 0 to 1.
+
+    Attributes:
+        accuracy: share of texts whose label, or whole set of labels (exact match), is right.
+        unanswered: texts that failed or got no label; an empty set is an answer.
+        micro_f1: multi-label only: F1 of all labels of all texts together.
+        samples_f1: multi-label only: mean of the texts' F1; of an empty set that is right, 1.
+    """
 
     texts: int
     accuracy: float
@@ -29,6 +37,8 @@ class Metrics(msgspec.Struct, frozen=True):
     macro_f1: float
     unanswered: int
     labels: list[LabelMetrics]
+    micro_f1: float | None = None
+    samples_f1: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -47,9 +57,43 @@ def measure(expected: Sequence[str], predicted: Sequence[str | None], labels: Se
         predicted: the answer to each text.
         labels: those to list first; others that occur follow.
     """
-    support = Counter(expected)
-    given = Counter(label for label in predicted if label is not None)
-    hits = Counter(truth for truth, answer in zip(expected, predicted, strict=True) if truth == answer)
+    sets = [(answer,) if answer is not None else () for answer in predicted]
+    unanswered = sum(answer is None for answer in predicted)
+    return _measure([(truth,) for truth in expected], sets, labels, unanswered)
+
+
+def measure_sets(
+    expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str] | None], labels: Sequence[str] = ()
+) -> Metrics:
+    """Compare sets of labels as :func:`measure` does single ones; None, for a text that failed, is an empty set."""
+    sets = [answer or () for answer in predicted]
+    metrics = _measure(expected, sets, labels, sum(answer is None for answer in predicted))
+    hits = sum(len({*truth} & {*answer}) for truth, answer in zip(expected, sets, strict=True))
+    samples = sum(
+        _ratio(2 * len({*truth} & {*answer}), len(truth) + len(answer)) if truth or answer else 1.0
+        for truth, answer in zip(expected, sets, strict=True)
+    )
+    return msgspec.structs.replace(
+        metrics,
+        micro_f1=_ratio(2 * hits, sum(map(len, expected)) + sum(map(len, sets))),
+        samples_f1=_ratio(samples, len(expected)),
+    )
+
+
+def macro_f1(expected: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> float:
+    """Return the mean F1 of the labels that occur or are given, of two ``[texts, labels]``."""
+    hits, both = (expected & predicted).sum(axis=0), expected.sum(axis=0) + predicted.sum(axis=0)
+    occurring = both > 0
+    return float((2.0 * hits[occurring] / both[occurring]).mean()) if occurring.any() else 0.0
+
+
+def _measure(
+    expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], labels: Sequence[str], unanswered: int
+) -> Metrics:
+    pairs = list(zip(expected, predicted, strict=True))
+    support = Counter(label for truth in expected for label in truth)
+    given = Counter(label for answer in predicted for label in answer)
+    hits = Counter(label for truth, answer in pairs for label in {*truth} & {*answer})
     occurring = support.keys() | given.keys()
     rows = [
         LabelMetrics(
@@ -63,11 +107,11 @@ def measure(expected: Sequence[str], predicted: Sequence[str | None], labels: Se
     ]
     return Metrics(
         texts=len(expected),
-        accuracy=_ratio(hits.total(), len(expected)),
+        accuracy=_ratio(sum({*truth} == {*answer} for truth, answer in pairs), len(expected)),
         macro_precision=_ratio(sum(row.precision for row in rows), len(rows)),
         macro_recall=_ratio(sum(row.recall for row in rows), len(rows)),
         macro_f1=_ratio(sum(row.f1 for row in rows), len(rows)),
-        unanswered=sum(answer is None for answer in predicted),
+        unanswered=unanswered,
         labels=rows,
     )
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.special import log_softmax
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
@@ -29,10 +30,8 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Inverse strengths of the penalty that are tried, weakest model first.
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
-#: Of mixing: keeps factors finite where validation texts are all right, and bounds its loops.
-_PENALTY, _TURNS = 1e-3, 25
-#: Largest factor of a path's logits.
-MOST = 4.0
+#: Regressions fitted at once where texts have sets of labels: their weights and L-BFGS's memory are dense.
+_AT_ONCE = 64
 
 
 def fit_ngrams(
@@ -49,6 +48,8 @@ def fit_ngrams(
     """
     features = _Features(learned, vocabulary, config)
     x, held_out = features.matrix(learned), features.matrix(judged)
+    if learned.targets.ndim == 2:
+        return features.tables(*_fit_each(x, learned.targets, held_out, judged.targets, config.iterations))
     least, coefficients, intercept = np.inf, None, None
     model = LogisticRegression(C=STRENGTHS[0], max_iter=config.iterations, warm_start=True)
     for strength in STRENGTHS:
@@ -76,6 +77,48 @@ def _for_each_label(coefficients: Any, intercept: Any, labels: int) -> tuple[Any
     if labels == 2:
         return np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-intercept, intercept]) / 2
     return coefficients, intercept
+
+
+def _fit_each(x: Any, learned: Any, held_out: Any, judged: Any, iterations: int) -> tuple[Any, Any]:
+    """Return coefficients and intercepts of one logistic regression a label, all with the same strength."""
+    least, kept = np.inf, None
+    coefficients, intercept = np.zeros((learned.shape[1], x.shape[1]), np.float32), np.zeros(learned.shape[1])
+    for strength in STRENGTHS:
+        for start in range(0, learned.shape[1], _AT_ONCE):
+            block = slice(start, start + _AT_ONCE)
+            coefficients[block], intercept[block] = _fit_block(
+                x, learned[:, block], coefficients[block], intercept[block], strength, iterations
+            )
+        loss = negative_log_likelihood((held_out @ coefficients.T + intercept).astype(np.float32), judged)
+        if loss >= least:
+            break
+        least, kept = loss, (coefficients.copy(), intercept.copy())
+    return kept or (coefficients, intercept)
+
+
+def _fit_block(x: Any, targets: Any, coefficients: Any, intercept: Any, strength: float, iterations: int) -> Any:
+    """Return the weights ``[labels, features]`` and ``[labels]``, from where they are.
+
+    One L-BFGS over all labels: it reads the sparse features once a step, not once a step and label.
+    """
+    shape = (x.shape[1] + 1, targets.shape[1])
+    truth = targets.astype(np.float32)
+    transposed = x.T.tocsr()
+
+    def loss(flat: Any) -> tuple[float, Any]:
+        weights = flat.reshape(shape)
+        logits = x @ weights[:-1].astype(np.float32) + weights[-1].astype(np.float32)
+        losses = np.logaddexp(0.0, np.where(targets, -logits, logits)).sum(dtype=np.float64)
+        errors = expit(logits) - truth
+        gradient = np.empty(shape)
+        gradient[:-1] = transposed @ errors + weights[:-1] / strength
+        gradient[-1] = errors.sum(axis=0, dtype=np.float64)
+        return float(losses + 0.5 * (weights[:-1] ** 2).sum() / strength), gradient.ravel()
+
+    first = np.concatenate([coefficients.T, intercept[None, :]]).astype(np.float64).ravel()
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": iterations, "maxcor": 6}).x
+    weights = found.reshape(shape)
+    return weights[:-1].T.astype(np.float32), weights[-1]
 
 
 class _Features:
@@ -182,49 +225,3 @@ def character_ngrams(token: str, lengths: tuple[int, int]) -> Iterator[str]:
     for length in range(lengths[0], min(lengths[1], len(marked)) + 1):
         for start in range(len(marked) - length + 1):
             yield marked[start : start + length]
-
-
-def mix(ngram: FloatArray, recurrent: FloatArray, targets: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Return the factors of both paths' logits, 0 to 4, whose sum has the least negative log-likelihood.
-
-    A product of experts (Hinton 2002) with two weights; the likelihood is concave in them, so Newton's method, halving
-    steps that overshoot, ends at its only maximum.
-
-    Args:
-        ngram: ``[texts, labels]`` of texts that neither learned from.
-        recurrent: the same.
-        targets: ``[texts]``.
-    """
-    both = np.stack([ngram, recurrent]).astype(np.float64)  # [2, texts, labels]
-    rows = np.arange(len(targets))
-    true = both[:, rows, targets]
-
-    def judge(factors: npt.NDArray[np.float64]) -> tuple[float, Any]:
-        """Return the penalised log-likelihood and the logarithms of the labels' chances."""
-        logs = log_softmax(np.tensordot(factors, both, 1), axis=1)
-        return float(logs[rows, targets].sum() - 0.5 * _PENALTY * (factors**2).sum()), logs
-
-    factors = np.array([0.5, 0.5])
-    value, logs = judge(factors)
-    for _ in range(_TURNS):
-        chances = np.exp(logs)
-        expected = (both * chances).sum(axis=2)  # [2, texts]
-        gradient = (true - expected).sum(axis=1) - _PENALTY * factors
-        second = np.einsum("atl,btl,tl->ab", both, both, chances) - expected @ expected.T + _PENALTY * np.eye(2)
-        # a factor at its bound that would leave stays, and the other goes to its own best
-        free = ~((factors <= 0.0) & (gradient < 0) | (factors >= MOST) & (gradient > 0))
-        step = np.zeros(2)
-        step[free] = np.linalg.solve(second[np.ix_(free, free)], gradient[free])
-        for _ in range(_TURNS):
-            tried = np.clip(factors + step, 0.0, MOST)
-            reached, there = judge(tried)
-            if reached >= value:
-                break
-            step /= 2.0
-        else:
-            break
-        moved = float(np.abs(tried - factors).max())
-        factors, value, logs = tried, reached, there
-        if moved < 1e-6:
-            break
-    return float(factors[0]), float(factors[1])

@@ -11,8 +11,38 @@ from torch import Tensor, nn
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import LossConfig, OptimizerConfig, ScheduleConfig
 
-#: Logits ``[batch, labels]`` and label numbers ``[batch]`` to the mean loss.
+#: Logits ``[batch, labels]`` and targets, as :class:`~sortgate_training.batches.Batch` has them, to a text's mean loss.
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def create_multi_label_loss(config: LossConfig, labels: Sequence[str], counts: Sequence[int], texts: int) -> Loss:
+    """Return the loss of labels that are given each by itself: their cross-entropies, added up.
+
+    ``class_weights`` weigh the texts that have a label; ``balanced`` makes them weigh as much as those without it.
+
+    Args:
+        config: the choice.
+        labels: names, in the order of the logits.
+        counts: training texts of each label.
+        texts: all training texts.
+
+    Raises:
+        ConfigurationError: a weight for a label that does not exist.
+    """
+    weight = _weights(config, labels, counts)
+    if config.class_weights == "balanced":
+        weight = torch.tensor([max(texts - count, 1) / max(count, 1) for count in counts])
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        truth = targets.to(logits.dtype)
+        smoothed = truth * (1.0 - config.label_smoothing) + 0.5 * config.label_smoothing
+        losses = nn.functional.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=weight, reduction="none")
+        if config.name == "focal":
+            probability = torch.where(targets, logits, -logits).sigmoid()
+            losses = (1.0 - probability).clamp_min(1e-8) ** config.focal_gamma * losses
+        return losses.sum(dim=1).mean()
+
+    return loss
 
 
 def create_loss(config: LossConfig, labels: Sequence[str], counts: Sequence[int]) -> Loss:

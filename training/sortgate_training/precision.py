@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +82,8 @@ def choose_precision(
     graph: onnx.ModelProto,
     info: ModelInfo,
     texts: Sequence[Encoded],
-    targets: npt.NDArray[np.int64],
+    targets: npt.NDArray[Any],
+    borders: npt.NDArray[np.float64] | None = None,
 ) -> Chosen:
     """Return the model to serve.
 
@@ -91,7 +92,8 @@ def choose_precision(
         graph: the float32 model.
         info: what the manifest says of it.
         texts: held-out texts, the validation texts first; the more, the surer the flip rate.
-        targets: the label numbers of the validation texts.
+        targets: of the validation texts.
+        borders: multi-label only: the logit from which each label is given.
 
     Raises:
         TrainingError: int8 was asked for and is not acceptable.
@@ -103,7 +105,7 @@ def choose_precision(
         check_precision(precision, info.cell)
         return Chosen(exact.model, info, "float32, since ONNX Runtime has no int8 GRU")
     model = quantize(graph)
-    cost = measure_int8(exact.model, model, texts[:MAX_TEXTS], targets[:MAX_TEXTS])
+    cost = measure_int8(exact.model, model, texts[:MAX_TEXTS], targets[:MAX_TEXTS], borders)
     if cost.acceptable:
         chosen = ModelInfo(
             precision="int8",
@@ -118,21 +120,33 @@ def choose_precision(
     return Chosen(exact.model, info, f"float32, since {cost}")
 
 
-def measure_int8(exact: bytes, quantized: bytes, texts: Sequence[Encoded], targets: npt.NDArray[np.int64]) -> Int8Cost:
+def measure_int8(
+    exact: bytes,
+    quantized: bytes,
+    texts: Sequence[Encoded],
+    targets: npt.NDArray[Any],
+    borders: npt.NDArray[np.float64] | None = None,
+) -> Int8Cost:
     """Compare the int8 model with itself in other batches, and, as far as targets go, with the float32 model."""
+
+    def answers(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what is compared, ``[texts, 1]`` or ``[texts, labels]``."""
+        return logits.argmax(axis=1)[:, None] if borders is None else logits >= borders
+
     session = Session(quantized)
     alone = onnx_logits(session, texts, rows=1)
-    labels = alone.argmax(axis=1)
+    labels = answers(alone)
     flips, margin = 0, 0.0
     shuffled = np.random.default_rng(0).permutation(len(texts))
     for rows in BATCH_ROWS:
         # as served, in order of length; and in no order, which mixes long texts with short ones
         for order in (None, shuffled):
             batched = onnx_logits(session, texts, rows=rows, order=order)
-            flips = max(flips, int((batched.argmax(axis=1) != labels).sum()))
+            flips = max(flips, int((answers(batched) != labels).any(axis=1).sum()))
             margin = max(margin, float(np.abs(batched - alone).max()))
-    right = onnx_logits(Session(exact), texts[: len(targets)], rows=32).argmax(axis=1) == targets
-    loss = float(right.mean() - (labels[: len(targets)] == targets).mean())
+    truth = targets.reshape(len(targets), -1)
+    right = (answers(onnx_logits(Session(exact), texts[: len(truth)], rows=32)) == truth).all(axis=1)
+    loss = float(right.mean() - (labels[: len(truth)] == truth).all(axis=1).mean())
     return Int8Cost(len(texts), flips / len(texts), margin, loss)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.special import expit, logit, softmax
 from torch import nn
 
 from sortgate.bundle import ModelInfo
-from sortgate.errors import DataError
+from sortgate.errors import DataError, TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
@@ -20,17 +23,19 @@ from sortgate_training.calibration import fit_temperature, negative_log_likeliho
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.export import check_parity, export_graph
-from sortgate_training.finish import Fitted, Trained, finish
+from sortgate_training.finish import Cut, Fitted, Trained, finish
 from sortgate_training.graph import OPSET
 from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Judgement, Watcher, fit
-from sortgate_training.metrics import measure
+from sortgate_training.metrics import macro_f1, measure
+from sortgate_training.mixing import mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
-from sortgate_training.ngrams import FloatArray, fit_ngrams, mix
-from sortgate_training.objective import create_loss
+from sortgate_training.ngrams import FloatArray, fit_ngrams
+from sortgate_training.objective import create_loss, create_multi_label_loss
 from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
+from sortgate_training.thresholds import Goal, choose_abstention, choose_thresholds, few_positives, parse_goal
 
 
 def train_bundle(
@@ -61,19 +66,20 @@ def train_bundle(
         BundleError: the bundle cannot be written.
         KeyboardInterrupt: stopped before the first epoch was over.
     """
-    if parts.train.sets is not None:
-        raise DataError(f"{parts.train.source}: several labels a text cannot be learned yet")
     check_precision(config.precision, config.model.cell)
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
     path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    labels = sorted(set(parts.train.labels))
+    labels = sorted(parts.train.counts())
     _, learned = encode_part(path, parts.train, labels, say)
     held_out, judged = encode_part(path, parts.validation, labels, say)
 
-    counts = np.bincount(learned.targets, minlength=len(labels)).tolist()
+    multi_label = parts.train.task == "multi_label"
+    counts = (
+        learned.targets.sum(axis=0) if multi_label else np.bincount(learned.targets, minlength=len(labels))
+    ).tolist()
     if 0 in counts:
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
@@ -86,10 +92,15 @@ def train_bundle(
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
+    if multi_label:
+        start_at_frequencies(recurrent, counts, len(learned))
+        loss = create_multi_label_loss(config.loss, labels, counts, len(learned))
+    else:
+        loss = create_loss(config.loss, labels, counts)
     history = fit(
         recurrent,
         batches,
-        create_loss(config.loss, labels, counts),
+        loss,
         lambda trained: judge(trained, judged, ngram_logits),
         config,
         watch(len(learned), config.epochs_of(len(batches))),
@@ -101,17 +112,24 @@ def train_bundle(
     module = HybridClassifier(recurrent)
     if tables is not None:
         module = join(recurrent, tables, judged, say)
-    temperature = fit_temperature(torch_logits(module, judged), judged.targets)
+    logits = torch_logits(module, judged)
+    temperature = fit_temperature(logits, judged.targets)
+    cut = choose_cut(logits / temperature, judged.targets, labels, config, say)
     graph = export_graph(module)
     parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
     if config.precision != "float32":
         held_out += [item for item in path.encode(parts.test.texts) if isinstance(item, Encoded)]
     info = ModelInfo(cell=config.model.cell, opset=OPSET)
-    chosen = choose_precision(config.precision, graph, info, held_out, judged.targets)
+    borders = None if cut.thresholds is None else temperature * logit(np.array(list(cut.thresholds.values())))
+    chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, borders)
     if chosen.reason:
         say(chosen.reason)
     return finish(
-        out, parts, config, Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen), threads
+        out,
+        parts,
+        config,
+        Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut),
+        threads,
     )
 
 
@@ -125,11 +143,11 @@ def join(
         recurrent.output.weight.mul_(share)
         recurrent.output.bias.mul_(share)
     hybrid = HybridClassifier(recurrent, NgramPath(tables.scaled(ngram)))
-    rates = [
-        float((logits.argmax(axis=1) == judged.targets).mean())
-        for logits in (ngram_logits, recurrent_logits, torch_logits(hybrid, judged))
-    ]
-    say("validation accuracy: n-grams {:.4f}, recurrent network {:.4f}, both {:.4f}".format(*rates))
+    judgements = [judge_logits(logits, judged.targets) for logits in (ngram_logits, recurrent_logits)]
+    judgements.append(judge(hybrid, judged))
+    figure, at = ("macro-F1", 2) if judged.targets.ndim == 2 else ("accuracy", 1)
+    rates = [judgement[at] for judgement in judgements]
+    say("validation {}: n-grams {:.4f}, recurrent network {:.4f}, both {:.4f}".format(figure, *rates))
     return hybrid
 
 
@@ -143,12 +161,13 @@ def encode_part(
     """
     number = {label: index for index, label in enumerate(labels)}
     texts, targets, failed = [], [], 0
-    for item, label in zip(path.encode(corpus.texts), corpus.labels, strict=True):
+    for item, names in zip(path.encode(corpus.texts), corpus.label_sets, strict=True):
+        numbers = [number[name] for name in names if name in number]
         if not isinstance(item, Encoded):
             failed += 1
-        elif label in number:
+        elif numbers or not names:
             texts.append(item)
-            targets.append(number[label])
+            targets.append(numbers)
     if not texts:
         raise DataError(f"{corpus.source}: no text is left after normalizing and tokenizing")
     if failed:
@@ -156,7 +175,13 @@ def encode_part(
     cut = sum(text.truncated > 0 for text in texts)
     if cut > len(texts) // 100:
         say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to {path.limits.max_tokens} tokens")
-    return texts, EncodedTexts([text.ids for text in texts], targets)
+    ids = [text.ids for text in texts]
+    if corpus.sets is None:
+        return texts, EncodedTexts(ids, [numbers[0] for numbers in targets])
+    table = np.zeros((len(texts), len(labels)), dtype=np.bool_)
+    for row, numbers in enumerate(targets):
+        table[row, numbers] = True
+    return texts, EncodedTexts(ids, table)
 
 
 def judge(module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None) -> Judgement:
@@ -165,6 +190,57 @@ def judge(module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | Non
     if ngram_logits is not None:
         ngram, recurrent = mix(ngram_logits, logits, texts.targets)
         logits = np.float32(ngram) * ngram_logits + np.float32(recurrent) * logits
-    answers = logits.argmax(axis=1)
-    metrics = measure([str(target) for target in texts.targets], [str(answer) for answer in answers])
-    return Judgement(negative_log_likelihood(logits, texts.targets), metrics.accuracy, metrics.macro_f1)
+    return judge_logits(logits, texts.targets)
+
+
+def judge_logits(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> Judgement:
+    """Return the same of logits; sets of labels as they are with each label's threshold at its best F1."""
+    loss = negative_log_likelihood(logits, targets)
+    if targets.ndim == 2:
+        scores = expit(logits.astype(np.float64))
+        given = scores >= choose_thresholds(scores, targets, Goal("f1"))[0]
+        return Judgement(loss, float((given == targets).all(axis=1).mean()), macro_f1(targets, given))
+    metrics = measure([str(target) for target in targets], [str(answer) for answer in logits.argmax(axis=1)])
+    return Judgement(loss, metrics.accuracy, metrics.macro_f1)
+
+
+def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:
+    """Set the output's bias to the log-odds of each label, or the first steps learn nothing else (Lin et al. 2017)."""
+    with torch.no_grad():
+        module.output.bias.copy_(torch.tensor([math.log((count + 1) / (texts - count + 1)) for count in counts]))
+
+
+def choose_cut(
+    scaled: npt.NDArray[np.float32],
+    targets: npt.NDArray[Any],
+    labels: list[str],
+    config: TrainingConfig,
+    say: Callable[[str], None],
+) -> Cut:
+    """Return from which scores on labels are given, chosen on the validation texts' calibrated logits."""
+    if targets.ndim == 2:
+        goal = parse_goal(config.thresholds.goal)
+        thresholds, missed = choose_thresholds(expit(scaled.astype(np.float64)), targets, goal)
+        notes = [few_positives(labels, targets)]
+        if missed:
+            names = ", ".join(labels[label] for label in missed[:5]) + (", …" if len(missed) > 5 else "")
+            notes.append(
+                f"no threshold reaches {config.thresholds.goal} for {len(missed)} labels, hardly given: {names}"
+            )
+        cut = Cut(dict(zip(labels, thresholds.round(6).tolist(), strict=True)), None, [note for note in notes if note])
+    elif config.abstain.goal:
+        scores = softmax(scaled.astype(np.float64), axis=1)
+        found = choose_abstention(scores.max(axis=1), scores.argmax(axis=1) == targets, parse_goal(config.abstain.goal))
+        if found is None:
+            raise TrainingError(
+                f"no score reaches {config.abstain.goal} on the validation texts: set a lower abstain.goal"
+            )
+        threshold, precision, coverage = found
+        shares = f"{coverage:.1%} of validation texts, {precision:.1%} of them right"
+        note = f"answers from a score of {threshold:.3f}: {shares}"
+        cut = Cut(None, threshold, [note])
+    else:
+        cut = Cut()
+    for note in cut.notes:
+        say(note)
+    return cut

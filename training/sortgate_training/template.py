@@ -53,6 +53,8 @@ EXPLANATIONS = {
     "optimizer.momentum": "of sgd",
     "optimizer.gradient_clip": "bound of the gradient's norm, 0 for none",
     "optimizer.averaging": "share of the running average of the weights that each step keeps, 0 for none",
+    "thresholds.goal": "several labels a text only: f1, or such as precision>=0.95 or recall>=0.9, label by label",
+    "abstain.goal": "one label a text only: such as precision>=0.95, below which no label is given; empty for never",
     "schedule.name": "the learning rate over time: cosine, linear or constant",
     "schedule.warmup": "share of the steps in which it rises",
 }

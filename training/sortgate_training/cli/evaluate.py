@@ -19,7 +19,8 @@ from sortgate_training.cli.options import (
 )
 from sortgate_training.data import read_corpus
 from sortgate_training.datafiles import find_test_files
-from sortgate_training.metrics import Metrics, measure
+from sortgate_training.judging import compare
+from sortgate_training.metrics import Metrics
 
 
 @click.command(
@@ -59,7 +60,7 @@ def evaluate(
     registry = create_registry_for(manifest.text, **plugins(plugins_dir))
     classifier = Classifier.load(bundle, threads=threads or cores(), registry=registry)
     answers = classifier(corpus.texts)
-    metrics = measure(corpus.labels, [answer.label for answer in answers], classifier.labels)
+    metrics = compare(corpus, answers, classifier.labels)
     errors = sum(answer.error is not None for answer in answers)
     if as_json:
         print_json({"model": classifier.model_name, "errors": errors, **metrics.to_dict(), "notes": corpus.notes})
@@ -80,4 +81,10 @@ def print_metrics(metrics: Metrics, title: str) -> None:
     average = (f"{metrics.macro_precision:.3f}", f"{metrics.macro_recall:.3f}", f"{metrics.macro_f1:.3f}")
     rows.append(("macro average", *average, metrics.texts))
     print_table(("label", "precision", "recall", "F1", "texts"), rows, title=title)
+    if metrics.micro_f1 is not None:
+        click.echo(
+            f"micro-F1 {metrics.micro_f1:.4f}, macro-F1 {metrics.macro_f1:.4f}, samples-F1 {metrics.samples_f1:.4f}, "
+            f"exact match {metrics.accuracy:.4f}, {metrics.unanswered} unanswered"
+        )
+        return
     click.echo(f"accuracy {metrics.accuracy:.4f}, macro-F1 {metrics.macro_f1:.4f}, {metrics.unanswered} unanswered")

@@ -63,6 +63,11 @@ Ctrl-C keeps the best epoch."""
     type=click.Choice(["float32", "int8", "auto"]),
     help="What the bundle serves; auto: int8 where it is as good.  [default: float32]",
 )
+@click.option(
+    "--threshold-goal",
+    metavar="GOAL",
+    help="Of several labels a text: f1, 'precision>=0.95' or 'recall>=0.9' (thresholds.goal).  [default: f1]",
+)
 @PLUGINS_DIR
 @THREADS
 @json_option
@@ -85,6 +90,7 @@ def train(
 ) -> None:
     """Train a classifier from labelled texts and write it as a bundle."""
     overrides["model.cell"] = overrides.pop("cell")
+    overrides["thresholds.goal"] = overrides.pop("threshold_goal")
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
