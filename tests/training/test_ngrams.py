@@ -28,6 +28,7 @@ def make(count: int, labels: int, seed: int) -> EncodedTexts:
     return EncodedTexts(ids, generator.integers(0, labels, count).tolist())
 
 
+@settings(deadline=None)  # building a table takes what the machine has left
 @given(st.sets(st.tuples(st.integers(2, 400), st.integers(2, 400)), max_size=300), st.integers(401, 100_000))
 def test_every_pair_is_found_and_no_other(pairs: set[tuple[int, int]], size: int) -> None:
     keys = np.array(sorted(left * size + right for left, right in pairs), dtype=np.int64)

@@ -51,7 +51,7 @@ def test_label_smoothing() -> None:
 )
 def test_optimisers_step_and_do_not_decay_biases(name: Literal["adamw", "adam", "sgd"], kind: type) -> None:
     module = nn.Linear(3, 2)
-    optimizer = create_optimizer(OptimizerConfig(name=name, weight_decay=0.5), module)
+    optimizer = create_optimizer(OptimizerConfig(name=name, weight_decay=0.5), module.parameters())
     assert type(optimizer) is kind
     decays = {
         parameter.ndim: group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]

@@ -6,6 +6,7 @@ pay little for padding instead.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ class EncodedTexts:
         self.lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
         self._ends = np.cumsum(self.lengths)
         total = int(self._ends[-1]) if len(ids) else 0
-        self._flat = np.fromiter((token for text in ids for token in text), dtype=np.int64, count=total)
+        self._flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=total)
         sets = isinstance(targets, np.ndarray) and targets.ndim == 2
         self.targets: npt.NDArray[Any] = np.asarray(targets, dtype=np.bool_ if sets else np.int64)
 
@@ -65,9 +66,9 @@ class EncodedTexts:
         chosen = np.asarray(rows, dtype=np.int64)
         lengths = self.lengths[chosen]
         ends = self._ends[chosen]
-        ids = np.zeros((len(chosen), int(lengths.max())), dtype=np.int64)
-        for row, (length, end) in enumerate(zip(lengths.tolist(), ends.tolist(), strict=True)):
-            ids[row, :length] = self._flat[end - length : end]
+        position = np.arange(int(lengths.max()))
+        inside = position < lengths[:, None]
+        ids = np.where(inside, self._flat[np.where(inside, (ends - lengths)[:, None] + position, 0)], 0)
         return Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(self.targets[chosen]))
 
 

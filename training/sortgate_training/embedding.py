@@ -16,7 +16,7 @@ from sortgate_training.ngrams import character_ngrams
 
 #: Shortest and longest n-gram, word boundaries included.
 LENGTHS = (3, 5)
-#: Vectors that the n-grams share by their hash: few enough that a step over all of them is cheap.
+#: Vectors that the n-grams share by their hash.
 BUCKETS = 2**15
 _WORD_STD, _NGRAM_STD = 0.1, 0.25
 
@@ -37,7 +37,7 @@ class TokenEmbedding(nn.Module):
     def __init__(self, size: int, width: int, tokens: Iterable[str] | None = None) -> None:
         super().__init__()
         self.size = size
-        self.words = nn.Embedding(size, width, padding_idx=PADDING_ID)
+        self.words = nn.Embedding(size, width, padding_idx=PADDING_ID, sparse=True)
         nn.init.normal_(self.words.weight, std=_WORD_STD)
         with torch.no_grad():
             self.words.weight[PADDING_ID].zero_()
@@ -51,7 +51,7 @@ class TokenEmbedding(nn.Module):
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("starts", counts.cumsum(0) - counts, persistent=False)
         self.register_buffer("numbers", torch.tensor([at for row in buckets for at in row]), persistent=False)
-        self.ngrams = nn.EmbeddingBag(BUCKETS, width, mode="mean")
+        self.ngrams = nn.EmbeddingBag(BUCKETS, width, mode="mean", sparse=True)
         nn.init.normal_(self.ngrams.weight, std=_NGRAM_STD)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

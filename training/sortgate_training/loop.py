@@ -17,7 +17,7 @@ from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import Batch
 from sortgate_training.config import TrainingConfig
 from sortgate_training.interrupt import Stop, stop_on_ctrl_c
-from sortgate_training.objective import Loss, create_optimizer, create_schedule
+from sortgate_training.objective import Loss, Optimizer, create_schedule
 
 #: Guessing among a hundred thousand labels costs 11.5: with a loss like this one, training has diverged.
 MAX_LOSS = 1e4
@@ -110,15 +110,14 @@ def fit(
         TrainingError: the loss is no longer a number.
         KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
     """
-    optimizer = create_optimizer(config.optimizer, module)
+    optimizer = Optimizer(config.optimizer, module)
     average = WeightAverage(module, config.optimizer.averaging)
     history = History()
     best: tuple[float, float] = (-1.0, 0.0)
     weights: dict[str, Any] = {}
     epochs = config.epochs_of(len(batches))
     factor = create_schedule(config.schedule, len(batches) * epochs)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    step = _Step(module, loss_of, optimizer, scheduler, average, config.optimizer.gradient_clip)
+    step = Step(module, loss_of, optimizer, factor, average)
     with stop_on_ctrl_c() as stop:
         for number in range(1, epochs + 1):
             started = time.perf_counter()
@@ -149,45 +148,44 @@ def fit(
     return history
 
 
-class _Step:
+class Step:
     """Learns from one batch."""
 
     def __init__(
         self,
         module: nn.Module,
         loss_of: Loss,
-        optimizer: torch.optim.Optimizer,
-        scheduler: torch.optim.lr_scheduler.LRScheduler,
+        optimizer: Optimizer,
+        factor: Callable[[int], float],
         average: WeightAverage,
-        clip: float,
     ) -> None:
         self.module = module
         self.loss_of = loss_of
         self.optimizer = optimizer
-        self.scheduler = scheduler
+        self.factor = factor
         self.average = average
-        self.clip = clip
+        self.done = 0
 
     def __call__(self, batch: Batch, epoch: int) -> float:
         """Return the loss, a text's mean."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss = self.loss_of(self.module(batch.ids, batch.lengths), batch.targets)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss became {value} in epoch {epoch}: the steps are too large; lower optimizer.learning_rate "
-                f"(now {self.optimizer.defaults['lr']:g}) or set optimizer.gradient_clip=1"
+                f"(now {self.optimizer.rate:g}) or set optimizer.gradient_clip=1"
             )
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        if self.clip:
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.clip)
-        self.optimizer.step()
-        self.scheduler.step()
+        gradients = self.optimizer.gradients()
+        self.average.before(gradients)
+        self.optimizer.step(gradients, self.factor(self.done))
         self.average.update()
+        self.done += 1
         return value
 
 
-def _one_epoch(step: _Step, batches: Batches, number: int, watcher: Watcher, stop: Stop) -> tuple[int, float]:
+def _one_epoch(step: Step, batches: Batches, number: int, watcher: Watcher, stop: Stop) -> tuple[int, float]:
     """Return how many texts were learned from, and their mean loss."""
     step.module.train()
     texts, total = 0, 0.0

@@ -75,9 +75,9 @@ class RecurrentClassifier(nn.Module):
         """Return logits."""
         ids = ids.t().contiguous()  # [time, batch], the order the kernels want
         if self.training and self.config.token_dropout:
-            dropped = torch.rand(ids.shape) < self.config.token_dropout
+            dropped = torch.rand(ids.shape, device=ids.device) < self.config.token_dropout
             ids = ids.masked_fill(dropped & (ids != PADDING_ID), UNKNOWN_ID)
-        position = torch.arange(len(ids)).unsqueeze(1)
+        position = torch.arange(len(ids), device=ids.device).unsqueeze(1)
         inside = position < lengths  # [time, batch]
         mirrored = torch.where(inside, lengths - 1 - position, position)
         x = self._drop_features(self.embedding(ids))  # [time, batch, embedding]

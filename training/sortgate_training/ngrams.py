@@ -32,6 +32,8 @@ FloatArray = npt.NDArray[np.float32]
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
 #: Regressions fitted at once where texts have sets of labels: their weights and L-BFGS's memory are dense.
 _AT_ONCE = 64
+#: Texts whose features are made at once.
+BLOCK = 2_000
 
 
 def fit_ngrams(
@@ -146,17 +148,39 @@ class _Features:
         self._characters = _character_matrix(vocabulary, seen, count, config)
 
     def matrix(self, texts: EncodedTexts) -> Any:
-        """Return the features ``[texts, words + pairs + character n-grams]``, float32."""
-        ids, rows = texts.flat(), text_rows(texts)
-        words = _counts(rows, ids, (len(texts), self._size))
+        """Return the features ``[texts, words + pairs + character n-grams]``, float32.
+
+        Made in blocks of texts: in float64, and joined at once, they would be most of a run's memory.
+        """
+        ends = np.cumsum(texts.lengths)
+        norms = self._characters.power(2).sum(axis=1).A1
+        blocks = []
+        for first in range(0, len(texts), BLOCK):
+            last = min(first + BLOCK, len(texts))
+            start, end = int(ends[first] - texts.lengths[first]), int(ends[last - 1])
+            rows = np.repeat(np.arange(last - first), texts.lengths[first:last])
+            blocks.append(self._block(texts.flat()[start:end], rows, last - first, norms))
+        width = blocks[0].shape[1]
+        starts = np.cumsum([0, *(block.nnz for block in blocks)])
+        ends_of_rows = np.concatenate(
+            [[0], *(block.indptr[1:].astype(np.int64) + at for block, at in zip(blocks, starts, strict=False))]
+        )
+        data, indices = np.empty(starts[-1], np.float32), np.empty(starts[-1], np.int32)
+        for number, at in enumerate(starts[:-1]):
+            block, blocks[number] = blocks[number], None  # each is let go when it is copied
+            data[at : at + block.nnz], indices[at : at + block.nnz] = block.data, block.indices
+        kind = np.int32 if starts[-1] < 2**31 else np.int64
+        return sparse.csr_matrix((data, indices, ends_of_rows.astype(kind)), shape=(len(texts), width), copy=False)
+
+    def _block(self, ids: Any, rows: Any, count: int, norms: Any) -> Any:
+        """Return the features of ``count`` texts; ``norms`` are the squared ones of each word's characters."""
+        words = _counts(rows, ids, (count, self._size))
         found = self.keys.rows(pair_keys(ids, rows, self._size))
-        pairs = _counts(rows[found > 0], found[found > 0], (len(texts), len(self._pair_idf)))
+        pairs = _counts(rows[found > 0], found[found > 0], (count, len(self._pair_idf)))
         word_norm = words @ self._idf**2 + pairs @ self._pair_idf**2
-        character_norm = words @ self._characters.power(2).sum(axis=1).A1
         weighted = sparse.hstack([words @ sparse.diags(self._idf), pairs @ sparse.diags(self._pair_idf)])
-        return sparse.hstack(
-            [_divided(weighted, word_norm), _divided(words @ self._characters, character_norm)], dtype=np.float32
-        ).tocsr()
+        characters = _divided(words @ self._characters, words @ norms)
+        return sparse.hstack([_divided(weighted, word_norm), characters], dtype=np.float32).tocsr()
 
     def tables(self, coefficients: Any, intercept: Any) -> NgramTables:
         """Return the weights ``[labels, features]`` as lookups."""

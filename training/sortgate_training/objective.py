@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import LossConfig, OptimizerConfig, ScheduleConfig
+from sortgate_training.rows import RowGradient, RowOptimizer, collect, row_weights
 
 #: Logits ``[batch, labels]`` and targets, as :class:`~sortgate_training.batches.Batch` has them, to a text's mean loss.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -82,16 +83,78 @@ def _weights(config: LossConfig, labels: Sequence[str], counts: Sequence[int]) -
     return torch.tensor([config.class_weights.get(label, 1.0) for label in labels])
 
 
-def create_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser; biases and other vectors are not decayed."""
-    matrices = [parameter for parameter in module.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
+def create_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimiser of dense weights; biases and other vectors are not decayed."""
+    listed = list(parameters)
+    matrices = [parameter for parameter in listed if parameter.ndim > 1]
+    vectors = [parameter for parameter in listed if parameter.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    # The embedding is most of the weights, and few of its rows move in a step: fused, its dense update is cheap enough.
     return kind(groups, lr=config.learning_rate, fused=True)
+
+
+class Optimizer:
+    """All of a module's weights: the dense ones, and row by row those of embeddings with sparse gradients."""
+
+    def __init__(self, config: OptimizerConfig, module: nn.Module) -> None:
+        self._config = config
+        self._sparse = row_weights(module)
+        apart = {id(weight) for weight in self._sparse}
+        self._parameters = list(module.parameters())
+        self._listed = [weight for weight in self._parameters if id(weight) not in apart]
+        self._dense = create_optimizer(config, self._listed) if self._listed else None
+        self._rows = RowOptimizer(config, self._sparse)
+        self.rate = config.learning_rate
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for weight in self._parameters:
+            weight.grad = None
+
+    def gradients(self) -> list[RowGradient]:
+        """Return those of embeddings' rows, after all are clipped to the norm that the configuration bounds."""
+        rows = collect(self._sparse)
+        if self._config.gradient_clip:
+            dense = [weight.grad for weight in self._listed if weight.grad is not None]
+            clip([*dense, *(row.values for row in rows)], self._config.gradient_clip)
+        return rows
+
+    def step(self, rows: Sequence[RowGradient], factor: float) -> None:
+        """Move the weights, with the learning rate times ``factor``."""
+        self.rate = self._config.learning_rate * factor
+        if self._dense is not None:
+            for group in self._dense.param_groups:
+                group["lr"] = self.rate
+            self._dense.step()
+        self._rows.step(rows, self.rate)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what a checkpoint needs, by name."""
+        tensors = {f"rows.{name}": tensor for name, tensor in self._rows.state().items()}
+        for number, weight in enumerate(self._listed):
+            states = self._dense.state.get(weight, {}) if self._dense is not None else {}
+            tensors |= {f"dense.{number}.{name}": value for name, value in states.items() if value is not None}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from :meth:`state`."""
+        self._rows.restore({name.removeprefix("rows."): tensor for name, tensor in tensors.items()})
+        for number, weight in enumerate(self._listed):
+            start = f"dense.{number}."
+            states = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            if self._dense is not None and states:
+                self._dense.state[weight] = states
+
+
+@torch.no_grad()
+def clip(gradients: Sequence[Tensor], bound: float) -> Tensor:
+    """Scale all gradients down, in place, so that their common norm is ``bound`` at most; returns what it was."""
+    norms = torch._foreach_norm(list(gradients))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    torch._foreach_mul_(list(gradients), (bound / (total + 1e-6)).clamp(max=1.0))
+    return total
 
 
 def create_schedule(config: ScheduleConfig, steps: int) -> Callable[[int], float]:
