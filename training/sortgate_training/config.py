@@ -124,6 +124,18 @@ class ScheduleConfig(_Section, frozen=True):
     warmup: Share = 0.1
 
 
+class ReportConfig(_Section, frozen=True):
+    """What the bundle's report says; nothing of it changes the classifier.
+
+    Attributes:
+        baselines: whether baselines are trained beside the classifier; ``auto`` leaves out what takes minutes.
+        examples: whether the report quotes texts. Who may read the bundle may read them.
+    """
+
+    baselines: bool | Literal["auto"] = "auto"
+    examples: bool = True
+
+
 class TrainingConfig(_Section, frozen=True):
     """Everything that decides what comes out of a run, given the data.
 
@@ -146,6 +158,7 @@ class TrainingConfig(_Section, frozen=True):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    report: ReportConfig = ReportConfig()
     epochs: Count | Literal["auto"] = "auto"
     patience: Count = 3
     batch_size: Count = 64

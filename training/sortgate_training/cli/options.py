@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,3 +28,17 @@ def plugins(plugins_dir: Path | None) -> dict[str, Any]:
 def cores() -> int:
     """Return the count of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def command_line(context: click.Context) -> str:
+    """Return the command as it was typed, with the names of files and folders instead of their paths."""
+    words = []
+    for parameter in context.command.params:
+        if context.get_parameter_source(str(parameter.name)) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[str(parameter.name)]
+        for item in value if isinstance(value, tuple) else [value]:
+            shown = [] if item is True else [item.name if isinstance(item, Path) else str(item)]
+            words += [parameter.opts[0], *shown] if isinstance(parameter, click.Option) else shown
+    # a file may be named by any bytes, and a page may not
+    return shlex.join(["sortgate", str(context.info_name), *words]).encode("utf-8", "replace").decode()

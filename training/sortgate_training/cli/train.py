@@ -14,7 +14,16 @@ from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
 from sortgate_training.cli.evaluate import print_metrics
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    PATH,
+    PLUGINS_DIR,
+    TEXT_COLUMN,
+    THREADS,
+    command_line,
+    cores,
+    plugins,
+)
 from sortgate_training.config import load_config
 from sortgate_training.data import Corpus, find_files, read_corpus
 
@@ -46,11 +55,15 @@ split off the training texts. A new version is added under --out, older ones sta
     type=click.Choice(["float32", "int8", "auto"]),
     help="What the bundle serves; auto: int8 where it is as good.  [default: float32]",
 )
+@click.option("--no-baselines", is_flag=True, help="Train no baselines for the report (report.baselines=false).")
 @PLUGINS_DIR
 @THREADS
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@click.pass_context
 def train(
+    context: click.Context,
+    /,
     data: Path,
     out: Path,
     validation: Path | None,
@@ -59,6 +72,7 @@ def train(
     label_column: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    no_baselines: bool,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
@@ -67,6 +81,7 @@ def train(
 ) -> None:
     """Train a classifier from labelled texts and write it as a bundle."""
     overrides["model.cell"] = overrides.pop("cell")
+    overrides["report.baselines"] = False if no_baselines else None
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
@@ -106,13 +121,19 @@ def train(
         say=say,
         watch=lambda count, epochs: TrainingProgress(console, count, epochs),
         threads=threads or cores(),
+        command=command_line(context),
     )
+    kept = trained.manifest.metrics
     if as_json:
         print_json(
             {
                 "bundle": str(trained.bundle),
                 "judged_on": trained.judged_on,
                 "metrics": trained.metrics.to_dict(),
+                "intervals": kept["intervals"],
+                "baselines": kept.get("baselines", {}),
+                "calibration": kept.get("calibration"),
+                "texts_per_s": kept["texts_per_s"],
                 "epochs": len(trained.history.epochs),
                 "best_epoch": trained.history.best,
                 "stopped": trained.history.stopped,
@@ -120,7 +141,7 @@ def train(
                 "flip_rate": trained.manifest.model.flip_rate,
                 "temperature": trained.manifest.temperature,
                 "largest_logit_difference": trained.parity,
-                "notes": trained.manifest.metrics["notes"],
+                "notes": kept["notes"],
             }
         )
         return
