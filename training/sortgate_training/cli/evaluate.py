@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from sortgate.cli.output import json_option, print_json, print_table
-from sortgate.errors import DataError
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
-from sortgate_training.data import find_part, read_corpus
-from sortgate_training.metrics import Metrics, measure
+from sortgate.errors import ConfigurationError
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    PATH,
+    PLUGINS_DIR,
+    TEXT_COLUMN,
+    THREADS,
+    labelled_file,
+    load_bundle,
+)
+from sortgate_training.data import read_corpus
+from sortgate_training.metrics import Metrics
 
 
 @click.command(
     epilog="""\b
 Examples:
   sortgate evaluate models/tickets test.csv
+  sortgate evaluate models/tickets new.csv --report new.html
   sortgate evaluate models/tickets data/ --json | jq .accuracy        # data/test.csv"""
 )
 @click.argument("bundle", type=PATH)
 @click.argument("data", type=PATH)
 @TEXT_COLUMN
 @LABEL_COLUMN
+@click.option("--report", type=PATH, metavar="FILE", help="Write a page about the figures, report.html as in a bundle.")
+@click.option("--examples/--no-examples", default=True, help="Whether the page quotes texts.  [default: it does]")
 @PLUGINS_DIR
 @THREADS
 @json_option
@@ -31,33 +43,64 @@ def evaluate(
     data: Path,
     text_column: str | None,
     label_column: str | None,
+    report: Path | None,
+    examples: bool,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Judge a bundle on labelled texts."""
-    from sortgate.bundle import Bundle
-    from sortgate.inference import Classifier
-    from sortgate.plugins import create_registry_for
+    from sortgate_training.report.figures import calibrate, figures_of
+    from sortgate_training.report.judged import judge_texts
+    from sortgate_training.report.page import Subject, render_report
 
-    file = find_part(data, "test") if data.is_dir() else data
-    if file is None:
-        raise DataError(f"{data}: no test file in this folder; name it test.csv, test.tsv or test.jsonl (or .gz)")
+    file = labelled_file(data)
     corpus = read_corpus(file, text_column, label_column)
-    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **plugins(plugins_dir))
-    classifier = Classifier.load(bundle, threads=threads or cores(), registry=registry)
-    answers = classifier(corpus.texts)
-    metrics = measure(corpus.labels, [answer.label for answer in answers], classifier.labels)
-    errors = sum(answer.error is not None for answer in answers)
+    classifier = load_bundle(bundle, plugins_dir, threads)
+    manifest = classifier.manifest
+    judged = judge_texts(classifier, corpus.texts, corpus.labels)
+    single = manifest.task == "single_label"
+    figures = figures_of(judged, (), calibrate(judged, manifest.temperature) if single else None)
+    metrics = figures.metrics
+    if report is not None:
+        subject = Subject(
+            manifest.name,
+            file.name,
+            figures,
+            judged,
+            manifest.temperature,
+            multi_label=not single,
+            examples=examples,
+            learned=Counter(manifest.data.get("train", {}).get("labels", {})) or None,
+            notes=corpus.notes,
+            facts={"bundle": classifier.model_name, "fingerprint": classifier.fingerprint, **manifest.provided_by},
+            data={"judged": {"source": corpus.source, "texts": len(corpus), **corpus.facts}},
+        )
+        try:
+            report.write_bytes(render_report(subject))
+        except OSError as error:
+            raise ConfigurationError(f"--report {report}: {error.strerror}") from None
     if as_json:
-        print_json({"model": classifier.model_name, "errors": errors, **metrics.to_dict(), "notes": corpus.notes})
+        print_json(
+            {
+                "model": classifier.model_name,
+                "errors": judged.errors,
+                **metrics.to_dict(),
+                **figures.to_dict(),
+                "notes": corpus.notes,
+            }
+        )
         return
     notes = corpus.notes + (
-        [f"{file.name}: {errors} texts cannot be classified: they count as wrong"] if errors else []
+        [f"{file.name}: {judged.errors} texts cannot be classified: they count as wrong"] if judged.errors else []
     )
     for note in notes:
         click.echo(note, err=True)
     print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {file.name}")
+    click.echo(
+        f"95 % intervals: accuracy {figures.accuracy.low:.4f} to {figures.accuracy.high:.4f}, "
+        f"macro-F1 {figures.macro_f1.low:.4f} to {figures.macro_f1.high:.4f}"
+    )
 
 
 def print_metrics(metrics: Metrics, title: str) -> None:

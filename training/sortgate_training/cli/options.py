@@ -6,11 +6,16 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sortgate.errors import DataError
 from sortgate.settings import Settings
+from sortgate_training.data import find_part
+
+if TYPE_CHECKING:
+    from sortgate.inference import Classifier
 
 PATH = click.Path(path_type=Path)
 TEXT_COLUMN = click.option("--text-column", metavar="NAME", help="Column with the texts.  [default: found by its name]")
@@ -28,6 +33,28 @@ def plugins(plugins_dir: Path | None) -> dict[str, Any]:
 def cores() -> int:
     """Return the count of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def labelled_file(data: Path) -> Path:
+    """Return the file of labelled texts meant: ``data``, or the test file of that folder.
+
+    Raises:
+        DataError: a folder without one.
+    """
+    file = find_part(data, "test") if data.is_dir() else data
+    if file is None:
+        raise DataError(f"{data}: no test file in this folder; name it test.csv, test.tsv or test.jsonl (or .gz)")
+    return file
+
+
+def load_bundle(bundle: Path, plugins_dir: Path | None, threads: int | None) -> Classifier:
+    """Load a bundle with the plugins that it names."""
+    from sortgate.bundle import Bundle
+    from sortgate.inference import Classifier
+    from sortgate.plugins import create_registry_for
+
+    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **plugins(plugins_dir))
+    return Classifier.load(bundle, threads=threads or cores(), registry=registry)
 
 
 def command_line(context: click.Context) -> str:

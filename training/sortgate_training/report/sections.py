@@ -187,6 +187,10 @@ def calibrated(calibration: Calibration | None) -> str:
         f"Expected calibration error over {len(calibration.bins_after)} bins of equally many texts: how far a score "
         f"is, on average, from the share of answers that are right. The temperature is {calibration.temperature:g}."
     )
+    if abs(calibration.temperature - 1.0) < 0.005:
+        about += (
+            " (The weights of a bundle's two paths are fitted to the validation texts too, and leave it little to do.)"
+        )
     numbers = table(["calibration error", "without temperature", "served"], rows)
     return f'<p>{about}</p>{numbers}<div class="charts">{chart}</div>'
 

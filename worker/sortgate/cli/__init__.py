@@ -41,6 +41,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 #: Commands of ``sortgate-training``: listed, and explained, also where it is not installed.
 _TRAINING = {
+    "compare": "Compare two bundles on the same labelled texts.",
     "evaluate": "Judge a bundle on labelled texts.",
     "train": "Train a classifier from a file of labelled texts.",
 }
