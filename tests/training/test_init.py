@@ -53,7 +53,7 @@ def test_a_file_gives_what_is_set_and_otherwise_the_defaults(
     assert load_text(text, folder) == expected
     # a comment that is made a line changes nothing: it is the default
     spelled = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
-    if not re.search(r"\w+ = ", reason):
+    if not re.search(r"\w+ =", reason):
         assert load_text(spelled, folder) == expected
 
 

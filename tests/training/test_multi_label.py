@@ -75,7 +75,8 @@ def test_trained_sets_are_served(folder: Path, bundle: Path, capsys: pytest.Capt
         judged = json.loads(capsys.readouterr().out)
         assert {key: judged[key] for key in manifest.metrics["test"]} == manifest.metrics["test"]
     assert run(["evaluate", str(bundle), str(folder / "test.jsonl")]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
+    *_, last, bounds = capsys.readouterr().out.splitlines()
+    assert bounds.startswith("95 % intervals: exact match 0.")
     for figure in ("micro-F1", "macro-F1", "samples-F1", "exact match", "0 unanswered"):
         assert figure in last
 

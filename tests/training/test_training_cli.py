@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -65,7 +66,22 @@ def test_train_then_evaluate_then_classify(
     assert manifest.data["test"]["empty"] == 1
     assert manifest.data["train"]["file"] == "train.csv"
     assert manifest.provided_by["torch"]
-    assert b"label a" in bundle.read("report.html")
+    page = bundle.read("report.html").decode()
+    assert "label a" in page
+    assert f"sortgate train {files.name} --out toy --set" in page
+    assert f"--cell {cell} --epochs 6 --threads 1 --json" in page
+    card = bundle.read("card.md").decode()
+    for written in (page, card):
+        assert str(tmp_path.parent) not in written
+        assert str(files.parent) not in written
+    assert trained["baselines"].keys() == {"B1", "B2"}
+    assert trained["baselines"]["B1"]["accuracy"] > 0.8
+    for name, value in (("accuracy", "accuracy"), ("macro_f1", "macro_f1")):
+        low, high = trained["intervals"][name]
+        assert low < trained["metrics"][value] < high
+    assert trained["calibration"].keys() >= {"ece_before", "ece_after", "validation_ece_after"}
+    assert trained["calibration"] == manifest.metrics["calibration"]
+    assert trained["texts_per_s"] > 0
     assert str(tmp_path) not in (bundle.path / "manifest.json").read_text()
     assert str(files) not in (bundle.path / "manifest.json").read_text()
 
@@ -121,6 +137,20 @@ def test_a_configured_text_path_is_recorded_with_its_state(
     assert manifest.text.tokenizer.state in manifest.files
     assert json.loads(capsys.readouterr().out)["epochs"] == 1
     assert {score.label for score in Classifier.load(out)(["a1 word2"])[0].labels} == {"first", "label b", "label c"}
+
+
+def test_what_the_report_says_is_a_choice(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "toy"
+    options = ["--no-baselines", "--set", "report.examples=false", "--json", "--epochs", "1", *QUICK]
+    assert run(["train", str(files), "--out", str(out), *options]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert trained["baselines"] == {}
+    assert "no baselines were trained: report.baselines is false" in trained["notes"]
+    page = Bundle.open(out).read("report.html").decode()
+    assert "Beside baselines" not in page
+    with (files / "test.csv").open(newline="") as file:
+        texts = {row["text"] for row in csv.DictReader(file)} - {"", " \u200b "}
+    assert not [text for text in texts if text in page]
 
 
 def test_int8(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

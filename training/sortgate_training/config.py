@@ -148,6 +148,18 @@ class AbstainConfig(_Section, frozen=True):
             raise ValueError("to abstain is chosen for a precision, such as precision>=0.95")
 
 
+class ReportConfig(_Section, frozen=True):
+    """What the bundle's report says; nothing of it changes the classifier.
+
+    Attributes:
+        baselines: whether baselines are trained beside the classifier; ``auto`` leaves out what takes minutes.
+        examples: whether the report quotes texts. Who may read the bundle may read them.
+    """
+
+    baselines: bool | Literal["auto"] = "auto"
+    examples: bool = True
+
+
 class TrainingConfig(_Section, frozen=True):
     """Everything that decides what comes out of a run, given the data.
 
@@ -174,6 +186,7 @@ class TrainingConfig(_Section, frozen=True):
     preset: Literal["fast", "balanced", "max"] = "balanced"
     thresholds: ThresholdsConfig = ThresholdsConfig()
     abstain: AbstainConfig = AbstainConfig()
+    report: ReportConfig = ReportConfig()
     epochs: Count | Literal["auto"] = "auto"
     patience: Count = 3
     batch_size: Count = 64

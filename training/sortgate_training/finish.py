@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,11 +21,14 @@ from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
-from sortgate_training.judging import compare
 from sortgate_training.loop import History
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
-from sortgate_training.report import render_report
+from sortgate_training.report.baselines import Baseline, skipping, train_baselines
+from sortgate_training.report.card import render_card
+from sortgate_training.report.figures import calibrate, figures_of
+from sortgate_training.report.judged import judge_corpus, texts_per_second
+from sortgate_training.report.page import Subject, render_report
 from sortgate_training.split import Parts
 
 GOLDEN_TEXTS = 24
@@ -84,8 +87,17 @@ class Trained:
     parity: float
 
 
-def finish(out: Path, parts: Parts, config: TrainingConfig, fitted: Fitted, threads: int) -> Trained:
-    """Judge the classifier as it will be served, and write the bundle.
+def finish(
+    out: Path,
+    parts: Parts,
+    config: TrainingConfig,
+    fitted: Fitted,
+    threads: int,
+    *,
+    say: Callable[[str], None],
+    command: str = "",
+) -> Trained:
+    """Judge the classifier as it will be served, beside its baselines, and write the bundle.
 
     Raises:
         BundleError: the bundle cannot be written; nothing of it is left.
@@ -106,36 +118,87 @@ def finish(out: Path, parts: Parts, config: TrainingConfig, fitted: Fitted, thre
     )
     classifier = Classifier(path, Session(chosen.model, threads), manifest)
     judged_on = "test" if len(parts.test) else "validation"
-    judged = parts.test if len(parts.test) else parts.validation
-    answers = classifier(judged.texts)
-    metrics = compare(judged, answers, fitted.labels)
-    notes = [note for part in (parts.train, parts.validation, parts.test) for note in part.notes]
+    part = parts.test if len(parts.test) else parts.validation
+    judged = judge_corpus(classifier, part)
+    validation = judge_corpus(classifier, parts.validation) if len(parts.test) else None
+    notes = [note for corpus in (parts.train, parts.validation, parts.test) for note in corpus.notes]
     notes += [words for words in (fitted.history.overfitting(), *fitted.cut.notes, chosen.reason) if words]
-    figures = {
-        judged_on: metrics.to_dict(),
+
+    rivals, missing = _rivals(parts, part.texts, config, say)
+    if missing:
+        say(missing)
+        notes.append(missing)
+    figures = figures_of(judged, rivals, calibrate(judged, fitted.temperature, validation or judged))
+    if figures.rivals:
+        say(figures.verdict())
+    single = Classifier(path, Session(chosen.model), manifest)
+    files = {
+        manifest.model.file: chosen.model,
+        manifest.vocabulary: fitted.vocabulary.to_bytes(),
+        manifest.golden: make_golden(single, golden_texts(part.texts)),
+        **path.states(),
+    }
+    subject = Subject(
+        out.name,
+        judged_on,
+        figures,
+        judged,
+        fitted.temperature,
+        examples=config.report.examples,
+        validation=validation,
+        history=fitted.history,
+        multi_label=judged.sets is not None,
+        learned=parts.train.counts(),
+        speed=texts_per_second(single, part.texts),
+        size=sum(map(len, files.values())),
+        notes=notes,
+        facts=_about(manifest, fitted, command),
+        data=manifest.data,
+    )
+    kept = {
+        judged_on: figures.metrics.to_dict(),
+        **figures.to_dict(),
+        "texts_per_s": subject.speed,
         "history": msgspec.to_builtins(fitted.history),
         "parity": fitted.parity,
         "notes": notes,
     }
-    manifest = msgspec.structs.replace(manifest, metrics=figures)
-    facts: dict[str, Any] = {
-        "training, validation and test texts": ", ".join(str(len(part)) for _, part in parts.items()),
-        "vocabulary": len(fitted.vocabulary),
-        "cell": chosen.info.cell,
-        "precision": chosen.info.precision,
-        "largest logit difference between PyTorch and ONNX Runtime": f"{fitted.parity:.2g}",
-        "temperature": fitted.temperature,
-        "seed": config.seed,
-    }
-    files = {
-        manifest.model.file: chosen.model,
-        manifest.vocabulary: fitted.vocabulary.to_bytes(),
-        manifest.golden: make_golden(Classifier(path, Session(chosen.model), manifest), golden_texts(judged.texts)),
-        "report.html": render_report(out.name, metrics, judged_on, fitted.history, facts, notes),
-        **path.states(),
-    }
+    manifest = msgspec.structs.replace(manifest, metrics=kept)
+    files |= {"report.html": render_report(subject), "card.md": render_card(subject, manifest)}
     bundle = write_bundle(out, manifest, files)
-    return Trained(bundle, manifest, metrics, judged_on, fitted.history, fitted.parity)
+    return Trained(bundle, manifest, figures.metrics, judged_on, fitted.history, fitted.parity)
+
+
+def _rivals(
+    parts: Parts, texts: Sequence[str], config: TrainingConfig, say: Callable[[str], None]
+) -> tuple[list[Baseline], str]:
+    """Return the baselines' answers, and a sentence on what is missing."""
+    train, validation = parts.train, parts.validation
+    if train.sets is not None:
+        return [], "no baselines were trained: they are for one label a text so far"
+    learned = train
+    if len(parts.test):
+        learned = Corpus(train.texts + validation.texts, train.labels + validation.labels, train.source)
+    reason = skipping(config.report.baselines, learned.texts, len(set(learned.labels)))
+    if reason:
+        return [], reason
+    say("baselines: training TF-IDF with linear SVMs on the same texts")
+    return train_baselines(learned, texts, say)
+
+
+def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object]:
+    """Return the facts that the report lists."""
+    facts: dict[str, object] = {"command": command} if command else {}
+    return {
+        **facts,
+        "vocabulary": f"{len(fitted.vocabulary):,}",
+        "cell": manifest.model.cell,
+        "precision": manifest.model.precision,
+        "temperature": manifest.temperature,
+        "seed": manifest.training["seed"],
+        "largest logit difference between PyTorch and ONNX Runtime": f"{fitted.parity:.2g}",
+        **manifest.provided_by,
+    }
 
 
 def _abstaining(fitted: Fitted, config: TrainingConfig) -> TextPath:

@@ -47,6 +47,7 @@ def train_bundle(
     say: Callable[[str], None],
     watch: Callable[[int, int], Watcher],
     threads: int = 1,
+    command: str = "",
 ) -> Trained:
     """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
 
@@ -58,6 +59,7 @@ def train_bundle(
         say: told what a reader should know, in sentences, as it comes up.
         watch: makes the loop's watcher, given the number of training texts and of epochs.
         threads: of PyTorch, and of ONNX Runtime for the final judgement.
+        command: the command line, for the report.
 
     Raises:
         DataError: no text, or none of a label, is left after the text path.
@@ -124,13 +126,8 @@ def train_bundle(
     chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, borders)
     if chosen.reason:
         say(chosen.reason)
-    return finish(
-        out,
-        parts,
-        config,
-        Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut),
-        threads,
-    )
+    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut)
+    return finish(out, parts, config, fitted, threads, say=say, command=command)
 
 
 def join(

@@ -55,6 +55,8 @@ EXPLANATIONS = {
     "optimizer.averaging": "share of the running average of the weights that each step keeps, 0 for none",
     "thresholds.goal": "several labels a text only: f1, or such as precision>=0.95 or recall>=0.9, label by label",
     "abstain.goal": "one label a text only: such as precision>=0.95, below which no label is given; empty for never",
+    "report.baselines": "true, false or auto: train TF-IDF with a linear SVM beside it, unless that takes minutes",
+    "report.examples": "whether the report quotes texts: who may read the bundle may read them",
     "schedule.name": "the learning rate over time: cosine, linear or constant",
     "schedule.warmup": "share of the steps in which it rises",
 }

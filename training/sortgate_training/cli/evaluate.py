@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from sortgate.cli.output import json_option, print_json, print_table
+from sortgate.errors import ConfigurationError
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
     LABEL_SEPARATOR,
@@ -14,12 +16,10 @@ from sortgate_training.cli.options import (
     PLUGINS_DIR,
     TEXT_COLUMN,
     THREADS,
-    cores,
-    plugins,
+    load_bundle,
 )
 from sortgate_training.data import read_corpus
 from sortgate_training.datafiles import find_test_files
-from sortgate_training.judging import compare
 from sortgate_training.metrics import Metrics
 
 
@@ -27,6 +27,7 @@ from sortgate_training.metrics import Metrics
     epilog="""\b
 Examples:
   sortgate evaluate models/tickets test.csv
+  sortgate evaluate models/tickets new.csv --report new.html
   sortgate evaluate models/tickets data/ --json | jq .accuracy        # data/test.csv"""
 )
 @click.argument("bundle", type=PATH)
@@ -34,6 +35,8 @@ Examples:
 @TEXT_COLUMN
 @LABEL_COLUMN
 @LABEL_SEPARATOR
+@click.option("--report", type=PATH, metavar="FILE", help="Write a page about the figures, report.html as in a bundle.")
+@click.option("--examples/--no-examples", default=True, help="Whether the page quotes texts.  [default: it does]")
 @PLUGINS_DIR
 @THREADS
 @json_option
@@ -43,34 +46,67 @@ def evaluate(
     text_column: str | None,
     label_column: str | None,
     label_separator: str | None,
+    report: Path | None,
+    examples: bool,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Judge a bundle on labelled texts."""
-    from sortgate.bundle import Bundle
-    from sortgate.inference import Classifier
-    from sortgate.plugins import create_registry_for
+    from sortgate_training.report.figures import calibrate, figures_of
+    from sortgate_training.report.judged import judge_corpus
+    from sortgate_training.report.page import Subject, render_report
 
     files = find_test_files(data)
-    manifest = Bundle.open(bundle, verify=False).manifest
+    classifier = load_bundle(bundle, plugins_dir, threads)
+    manifest = classifier.manifest
     learned = manifest.data.get("train", {})
     corpus = read_corpus(files, text_column, label_column, label_separator or learned.get("label_separator"))
     corpus = corpus.as_task_of(f"the bundle {manifest.name}", manifest.task)
-    registry = create_registry_for(manifest.text, **plugins(plugins_dir))
-    classifier = Classifier.load(bundle, threads=threads or cores(), registry=registry)
-    answers = classifier(corpus.texts)
-    metrics = compare(corpus, answers, classifier.labels)
-    errors = sum(answer.error is not None for answer in answers)
+    judged = judge_corpus(classifier, corpus)
+    single = manifest.task == "single_label"
+    figures = figures_of(judged, (), calibrate(judged, manifest.temperature) if single else None)
+    metrics = figures.metrics
+    if report is not None:
+        subject = Subject(
+            manifest.name,
+            corpus.source,
+            figures,
+            judged,
+            manifest.temperature,
+            multi_label=not single,
+            examples=examples,
+            learned=Counter(learned.get("labels", {})) or None,
+            notes=corpus.notes,
+            facts={"bundle": classifier.model_name, "fingerprint": classifier.fingerprint, **manifest.provided_by},
+            data={"judged": {"source": corpus.source, "texts": len(corpus), **corpus.facts}},
+        )
+        try:
+            report.write_bytes(render_report(subject))
+        except OSError as error:
+            raise ConfigurationError(f"--report {report}: {error.strerror}") from None
     if as_json:
-        print_json({"model": classifier.model_name, "errors": errors, **metrics.to_dict(), "notes": corpus.notes})
+        print_json(
+            {
+                "model": classifier.model_name,
+                "errors": judged.errors,
+                **metrics.to_dict(),
+                **figures.to_dict(),
+                "notes": corpus.notes,
+            }
+        )
         return
     notes = corpus.notes + (
-        [f"{corpus.source}: {errors} texts cannot be classified: they count as wrong"] if errors else []
+        [f"{corpus.source}: {judged.errors} texts cannot be classified: they count as wrong"] if judged.errors else []
     )
     for note in notes:
         click.echo(note, err=True)
     print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {corpus.source}")
+    click.echo(
+        f"95 % intervals: {'accuracy' if single else 'exact match'} {figures.accuracy.low:.4f} to "
+        f"{figures.accuracy.high:.4f}, "
+        f"macro-F1 {figures.macro_f1.low:.4f} to {figures.macro_f1.high:.4f}"
+    )
 
 
 def print_metrics(metrics: Metrics, title: str) -> None:

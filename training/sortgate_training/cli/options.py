@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sortgate.settings import Settings
 from sortgate_training.presets import PRESETS
+
+if TYPE_CHECKING:
+    from sortgate.inference import Classifier
 
 PATH = click.Path(path_type=Path)
 TEXT_COLUMN = click.option("--text-column", metavar="NAME", help="Column with the texts.  [default: found by its name]")
@@ -37,3 +41,27 @@ def plugins(plugins_dir: Path | None) -> dict[str, Any]:
 def cores() -> int:
     """Return the count of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def load_bundle(bundle: Path, plugins_dir: Path | None, threads: int | None) -> Classifier:
+    """Load a bundle with the plugins that it names."""
+    from sortgate.bundle import Bundle
+    from sortgate.inference import Classifier
+    from sortgate.plugins import create_registry_for
+
+    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **plugins(plugins_dir))
+    return Classifier.load(bundle, threads=threads or cores(), registry=registry)
+
+
+def command_line(context: click.Context) -> str:
+    """Return the command as it was typed, with the names of files and folders instead of their paths."""
+    words = []
+    for parameter in context.command.params:
+        if context.get_parameter_source(str(parameter.name)) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[str(parameter.name)]
+        for item in value if isinstance(value, tuple) else [value]:
+            shown = [] if item is True else [item.name if isinstance(item, Path) else str(item)]
+            words += [parameter.opts[0], *shown] if isinstance(parameter, click.Option) else shown
+    # a file may be named by any bytes, and a page may not
+    return shlex.join(["sortgate", str(context.info_name), *words]).encode("utf-8", "replace").decode()

@@ -22,6 +22,7 @@ from sortgate_training.cli.options import (
     PRESET,
     TEXT_COLUMN,
     THREADS,
+    command_line,
     cores,
     plugins,
 )
@@ -68,11 +69,15 @@ Ctrl-C keeps the best epoch."""
     metavar="GOAL",
     help="Of several labels a text: f1, 'precision>=0.95' or 'recall>=0.9' (thresholds.goal).  [default: f1]",
 )
+@click.option("--no-baselines", is_flag=True, help="Train no baselines for the report (report.baselines=false).")
 @PLUGINS_DIR
 @THREADS
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@click.pass_context
 def train(
+    context: click.Context,
+    /,
     data: tuple[Path, ...],
     out: Path,
     validation: tuple[Path, ...],
@@ -82,6 +87,7 @@ def train(
     label_separator: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    no_baselines: bool,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
@@ -91,6 +97,7 @@ def train(
     """Train a classifier from labelled texts and write it as a bundle."""
     overrides["model.cell"] = overrides.pop("cell")
     overrides["thresholds.goal"] = overrides.pop("threshold_goal")
+    overrides["report.baselines"] = False if no_baselines else None
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
@@ -130,13 +137,19 @@ def train(
         say=say,
         watch=lambda count, epochs: TrainingProgress(console, count, epochs),
         threads=threads or cores(),
+        command=command_line(context),
     )
+    kept = trained.manifest.metrics
     if as_json:
         print_json(
             {
                 "bundle": str(trained.bundle),
                 "judged_on": trained.judged_on,
                 "metrics": trained.metrics.to_dict(),
+                "intervals": kept["intervals"],
+                "baselines": kept.get("baselines", {}),
+                "calibration": kept.get("calibration"),
+                "texts_per_s": kept["texts_per_s"],
                 "epochs": len(trained.history.epochs),
                 "best_epoch": trained.history.best,
                 "stopped": trained.history.stopped,
@@ -144,7 +157,7 @@ def train(
                 "flip_rate": trained.manifest.model.flip_rate,
                 "temperature": trained.manifest.temperature,
                 "largest_logit_difference": trained.parity,
-                "notes": trained.manifest.metrics["notes"],
+                "notes": kept["notes"],
             }
         )
         return

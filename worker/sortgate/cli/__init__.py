@@ -42,6 +42,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
 #: Commands of ``sortgate-training``: listed, and explained, also where it is not installed.
 _TRAINING = {
     "check": "Look for what is wrong with labelled texts before training on them.",
+    "compare": "Compare two bundles on the same labelled texts.",
     "evaluate": "Judge a bundle on labelled texts.",
     "init": "Write a commented configuration that fits labelled texts.",
     "train": "Train a classifier from a file of labelled texts.",

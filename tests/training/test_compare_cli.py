@@ -1,0 +1,82 @@
+"""``sortgate compare`` and ``sortgate evaluate --report`` with real bundles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sortgate.bundle import Bundle
+from sortgate.cli import run
+
+Rows = list[tuple[str, str]]
+QUICK = ["--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--no-baselines", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: Callable[..., Rows],
+    write_rows: Callable[[Path, Rows], Path],
+) -> Path:
+    """Two bundles with the labels a and b, one with b and c, one with x and y, and test texts."""
+    folder = tmp_path_factory.mktemp("compare")
+    write_rows(folder / "test.csv", rows(100, "abc", seed=9))
+    for name, labels, seed in (("one", "ab", 1), ("two", "ab", 2), ("other", "bc", 3), ("foreign", "xy", 4)):
+        data = write_rows(folder / f"{name}.csv", rows(120, labels, seed=seed))
+        assert run(["train", str(data), "--out", str(folder / name), "--epochs", "1", *QUICK]) == 0
+    return folder
+
+
+def test_compare(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = tmp_path / "changes.jsonl"
+    arguments = ["compare", str(folder / "one"), str(folder / "two"), str(folder), "--changes", str(changes)]
+    capsys.readouterr()
+    assert run([*arguments, "--json", "--show", "3"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    lines = [json.loads(line) for line in changes.read_text().splitlines()]
+    assert len(lines) == found["changed"]
+    assert found["changes"] == lines[:3]
+    low, high = found["difference"]["accuracy_interval"]
+    assert low <= found["second"]["accuracy"] - found["first"]["accuracy"] <= high
+    went = [line["went"] for line in lines]
+    assert found["mcnemar"]["only_second"] == went.count("right")
+    assert found["mcnemar"]["only_first"] == went.count("wrong")
+    assert run(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == found["verdict"]
+
+
+def test_labels_may_overlap_but_not_be_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test = str(folder / "test.csv")
+    assert run(["compare", str(folder / "one"), str(folder / "other"), test]) == 0
+    assert "only the first knows 'label a', only the second knows 'label c'" in capsys.readouterr().err
+    assert run(["compare", str(folder / "one"), str(folder / "foreign"), test]) != 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no label in common" in error
+
+
+def test_changes_need_a_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["compare", str(folder / "one"), str(folder / "two"), str(folder)]
+    assert run([*arguments, "--changes", str(folder / "none" / "x")]) == 78
+    assert "--changes" in capsys.readouterr().err
+
+
+def test_evaluate_writes_the_page(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "new.html"
+    arguments = ["evaluate", str(folder / "one"), str(folder), "--report", str(page)]
+    assert run([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    low, high = found["intervals"]["accuracy"]
+    assert low < found["accuracy"] < high
+    assert found["calibration"]["ece_after"] >= 0
+    written = page.read_text()
+    assert "Hardest texts" in written
+    assert Bundle.open(folder / "one").fingerprint in written
+    assert run([*arguments, "--no-examples"]) == 0
+    assert "Hardest texts" not in page.read_text()
+    assert "95 % intervals: accuracy " in capsys.readouterr().out
+    assert run([*arguments[:-1], str(tmp_path / "none" / "x")]) == 78
+    assert "--report" in capsys.readouterr().err

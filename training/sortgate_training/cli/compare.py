@@ -1,0 +1,103 @@
+"""``sortgate compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from sortgate.cli.output import json_option, print_json, print_table, printable
+from sortgate.errors import ConfigurationError, DataError
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    PATH,
+    PLUGINS_DIR,
+    TEXT_COLUMN,
+    THREADS,
+    load_bundle,
+)
+from sortgate_training.data import read_corpus
+from sortgate_training.datafiles import find_test_files
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sortgate compare models/old models/new test.csv
+  sortgate compare models/tickets/20261101T120000Z models/tickets test.csv --changes changes.jsonl"""
+)
+@click.argument("first", type=PATH)
+@click.argument("second", type=PATH)
+@click.argument("data", type=PATH, nargs=-1, required=True)
+@TEXT_COLUMN
+@LABEL_COLUMN
+@click.option("--show", type=click.IntRange(0), default=10, show_default=True, help="Changed texts to print.")
+@click.option("--changes", type=PATH, metavar="FILE", help="Write every changed text, as JSON lines.")
+@PLUGINS_DIR
+@THREADS
+@json_option
+def compare(
+    first: Path,
+    second: Path,
+    data: tuple[Path, ...],
+    text_column: str | None,
+    label_column: str | None,
+    show: int,
+    changes: Path | None,
+    plugins_dir: Path | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Compare two bundles on the same labelled texts."""
+    from sortgate_training.comparison import check_labels, compare_answers
+    from sortgate_training.report.judged import judge_texts
+
+    files = find_test_files(data)
+    corpus = read_corpus(files, text_column, label_column)
+    notes = list(corpus.notes)
+    classifiers = [load_bundle(path, plugins_dir, threads) for path in (first, second)]
+    if corpus.sets is not None or any(each.manifest.task == "multi_label" for each in classifiers):
+        raise DataError("compare is for one label a text so far; `sortgate evaluate` judges each bundle by itself")
+    if difference := check_labels(classifiers[0].labels, classifiers[1].labels):
+        notes.append(difference)
+    found = compare_answers(*(judge_texts(each, corpus.texts, corpus.labels) for each in classifiers))
+    if changes is not None:
+        try:
+            changes.write_bytes(b"".join(_line(change) for change in found.changes))
+        except OSError as error:
+            raise ConfigurationError(f"--changes {changes}: {error.strerror}") from None
+    models = [classifier.model_name for classifier in classifiers]
+    if as_json:
+        shown = [msgspec.to_builtins(change) for change in found.changes[:show]]
+        print_json({"models": models, **found.to_dict(), "changes": shown, "notes": notes})
+        return
+    for note in notes:
+        click.echo(printable(note), err=True)
+    values = found.differences()
+    rows = [
+        (name, f"{one:.4f}", f"{other:.4f}", f"{values[key]:+.4f}", f"{bounds.low:+.4f} to {bounds.high:+.4f}")
+        for name, key, one, other, bounds in (
+            ("accuracy", "accuracy", found.first.accuracy, found.second.accuracy, found.accuracy),
+            ("macro-F1", "macro_f1", found.first.macro_f1, found.second.macro_f1, found.macro_f1),
+        )
+    ]
+    title = f"{models[0]} (first) and {models[1]} (second) on {found.first.texts:,} texts of {corpus.source}"
+    print_table(("figure", "first", "second", "change", "95 % interval"), rows, title=title)
+    labels = [
+        (label, f"{one:.3f}", f"{other:.3f}", f"{other - one:+.3f}", texts)
+        for label, one, other, texts in found.by_label()
+    ]
+    print_table(("label", "F1 first", "F1 second", "change", "texts"), labels)
+    if found.changes and show:
+        lines = [
+            (change.row, change.went, change.label, change.first, change.second, change.text[:80])
+            for change in found.changes[:show]
+        ]
+        title = f"{len(lines)} of {len(found.changes):,} texts answered otherwise"
+        print_table(("row", "went", "label", "first", "second", "text"), lines, title=title)
+    click.echo(found.verdict())
+
+
+def _line(change: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(change) + b"\n"
