@@ -91,7 +91,7 @@ def finish(out: Path, parts: Parts, config: TrainingConfig, fitted: Fitted, thre
     answers = classifier(judged.texts)
     metrics = measure(judged.labels, [answer.label for answer in answers], fitted.labels)
     notes = [note for part in (parts.train, parts.validation, parts.test) for note in part.notes]
-    notes += [words for words in (fitted.history.overfitting(), chosen.reason) if words]
+    notes += [words for words in (fitted.history.divergence(), fitted.history.overfitting(), chosen.reason) if words]
     figures = {
         judged_on: metrics.to_dict(),
         "history": msgspec.to_builtins(fitted.history),

@@ -16,18 +16,23 @@ from sortgate_training.rows import RowGradient, RowOptimizer, collect, row_weigh
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def create_loss(config: LossConfig, labels: Sequence[str], counts: Sequence[int]) -> Loss:
+def create_loss(
+    config: LossConfig, labels: Sequence[str], counts: Sequence[int], device: torch.device | None = None
+) -> Loss:
     """Return the loss.
 
     Args:
         config: the choice.
         labels: names, in the order of the logits.
         counts: training texts of each label.
+        device: of the logits.
 
     Raises:
         ConfigurationError: a weight for a label that does not exist.
     """
     weight = _weights(config, labels, counts)
+    if weight is not None and device is not None:
+        weight = weight.to(device)
     if config.name == "cross_entropy":
         return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
 
@@ -113,7 +118,11 @@ class Optimizer:
         self._rows.restore({name.removeprefix("rows."): tensor for name, tensor in tensors.items()})
         for number, weight in enumerate(self._listed):
             start = f"dense.{number}."
-            states = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            states = {
+                name.removeprefix(start): value.to(weight.device)
+                for name, value in tensors.items()
+                if name.startswith(start)
+            }
             if self._dense is not None and states:
                 self._dense.state[weight] = states
 

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import numpy as np
 import torch
 from torch import nn
 
 from sortgate.bundle import ModelInfo
-from sortgate.errors import DataError
+from sortgate.errors import ConfigurationError, DataError, TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.budget import Budget
 from sortgate_training.calibration import fit_temperature, negative_log_likelihood
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
@@ -23,12 +25,13 @@ from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
 from sortgate_training.logits import torch_logits
-from sortgate_training.loop import Judgement, Watcher, fit
+from sortgate_training.loop import Control, Judgement, Watcher, fit
 from sortgate_training.metrics import measure
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
 from sortgate_training.ngrams import fit_ngrams, mix
 from sortgate_training.objective import create_loss
 from sortgate_training.precision import check_precision, choose_precision
+from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
 
@@ -42,6 +45,10 @@ def train_bundle(
     say: Callable[[str], None],
     watch: Callable[[int, int], Watcher],
     threads: int = 1,
+    folder: RunFolder | None = None,
+    every_s: float = 60.0,
+    budget: Budget | None = None,
+    device: str = "cpu",
 ) -> Trained:
     """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
 
@@ -53,6 +60,10 @@ def train_bundle(
         say: told what a reader should know, in sentences, as it comes up.
         watch: makes the loop's watcher, given the number of training texts and of epochs.
         threads: of PyTorch, and of ONNX Runtime for the final judgement.
+        folder: of the run, for checkpoints and the log; None keeps none.
+        every_s: seconds between two checkpoints within an epoch.
+        budget: ends training in time.
+        device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
 
     Raises:
         DataError: no text, or none of a label, is left after the text path.
@@ -62,6 +73,10 @@ def train_bundle(
         KeyboardInterrupt: stopped before the first epoch was over.
     """
     check_precision(config.precision, config.model.cell)
+    where = choose_device(device)
+    resumed = None
+    if folder is not None:
+        resumed = folder.check(identify(config, parts, threads, device=where.type))
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
@@ -76,20 +91,43 @@ def train_bundle(
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
 
-    tables = None
-    if config.ngrams.enabled:
-        say("n-gram path: fitting words, pairs of words and characters")
-        tables = fit_ngrams(learned, judged, vocabulary, len(labels), config.ngrams)
+    tables = fit_tables(learned, judged, vocabulary, len(labels), config, folder, say)
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
-    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels))
-    history = fit(
-        recurrent,
-        batches,
-        create_loss(config.loss, labels, counts),
-        lambda trained: judge(trained, judged),
-        config,
-        watch(len(learned), config.epochs_of(len(batches))),
-    )
+    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels)).to(where)
+    control = Control(every_s=every_s, resumed=resumed, budget=budget, device=where)
+    if folder is not None:
+        folder.begin()
+        if tables is not None and resumed is None:
+            folder.save_ngrams(tables)
+        control.save = folder.save
+        control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
+    if resumed is not None:
+        epochs = len(resumed.facts["history"]["epochs"])
+        say(f"going on after epoch {epochs} and {resumed.facts['epoch']['texts']:,} texts of the next")
+    if budget is not None:
+        seconds = budget.begin()
+        gone = f"{budget.spent():.0f} of {budget.seconds:.0f} s are gone"
+        say(f"time budget: {gone}, about {seconds:.0f} s are for training, the rest for judging and export")
+    try:
+        history = fit(
+            recurrent,
+            batches,
+            create_loss(config.loss, labels, counts, where),
+            lambda trained: judge(trained, judged),
+            config,
+            watch(len(learned), config.epochs_of(len(batches))),
+            control,
+        )
+    except TrainingError as error:
+        if folder is not None:
+            folder.end("failed", str(error), keep=False)
+        raise
+    except KeyboardInterrupt:
+        if folder is not None:
+            folder.end("unfinished", "stopped before the first epoch was over", keep=True)
+            say(f"there is no model yet; --resume goes on with {folder.path}")
+        raise
+    recurrent.cpu()
     say(f"{history.stopped}; epoch {history.best} is kept")
     if words := history.overfitting():
         say(words)
@@ -106,9 +144,41 @@ def train_bundle(
     chosen = choose_precision(config.precision, graph, info, held_out, judged.targets)
     if chosen.reason:
         say(chosen.reason)
-    return finish(
-        out, parts, config, Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen), threads
-    )
+    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen)
+    trained = finish(out, parts, config, fitted, threads)
+    if folder is not None:
+        folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
+    return trained
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device to train on.
+
+    Raises:
+        ConfigurationError: ``cuda`` without any.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ConfigurationError("--device cuda: this PyTorch sees no CUDA device; take --device cpu")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def fit_tables(
+    learned: EncodedTexts,
+    judged: EncodedTexts,
+    vocabulary: Vocabulary,
+    labels: int,
+    config: TrainingConfig,
+    folder: RunFolder | None,
+    say: Callable[[str], None],
+) -> NgramTables | None:
+    """Return the n-gram path, that of the interrupted run where it was kept; None without one."""
+    if not config.ngrams.enabled:
+        return None
+    if folder is not None and (kept := folder.load_ngrams()) is not None:
+        return kept
+    say("n-gram path: fitting words, pairs of words and characters")
+    return fit_ngrams(learned, judged, vocabulary, labels, config.ngrams)
 
 
 def join(

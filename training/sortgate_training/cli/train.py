@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sortgate.bundle.manifest import BUNDLE_NAME
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
+from sortgate_training.budget import Budget, parse_duration
 from sortgate_training.cli.evaluate import print_metrics
 from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
 from sortgate_training.config import load_config
@@ -28,7 +30,8 @@ Examples:
   sortgate train zh.tsv --out models/zh --set text.tokenizer=sortgate.characters.v1
 
 DATA is a CSV, TSV or JSONL file, plain or .gz, or a folder with train, validation and test files; what is not given is
-split off the training texts. A new version is added under --out, older ones stay. Ctrl-C keeps the best epoch."""
+split off the training texts. A new version is added under --out, older ones stay. Ctrl-C or SIGTERM keeps the best
+epoch; after a crash, the same command with --resume goes on."""
 )
 @click.argument("data", type=PATH)
 @click.option("--out", type=PATH, required=True, help="Folder of the bundle's versions, such as models/tickets.")
@@ -46,6 +49,21 @@ split off the training texts. A new version is added under --out, older ones sta
     type=click.Choice(["float32", "int8", "auto"]),
     help="What the bundle serves; auto: int8 where it is as good.  [default: float32]",
 )
+@click.option("--run-folder", type=PATH, metavar="DIR", help="Of checkpoints and the log.  [default: .run in --out]")
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run, to the same model as if uninterrupted.")
+@click.option("--fresh", is_flag=True, help="Give up an unfinished run and start anew.")
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between checkpoints within an epoch.",
+)
+@click.option("--time-budget", metavar="TIME", help="Of the whole command, such as 90s, 5m or 1h.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
+)
 @PLUGINS_DIR
 @THREADS
 @json_option
@@ -59,6 +77,12 @@ def train(
     label_column: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    run_folder: Path | None,
+    resume: bool,
+    fresh: bool,
+    checkpoint_every: float,
+    time_budget: str | None,
+    device: str,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
@@ -66,6 +90,10 @@ def train(
     **overrides: Any,
 ) -> None:
     """Train a classifier from labelled texts and write it as a bundle."""
+    started = time.monotonic()
+    if resume and fresh:
+        raise ConfigurationError("--resume and --fresh: one of them only")
+    seconds = None if time_budget is None else parse_duration(time_budget)
     overrides["model.cell"] = overrides.pop("cell")
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
@@ -93,8 +121,10 @@ def train(
     # torch takes a second to import: not before the data is known to be good
     from sortgate_training.progress import TrainingProgress
     from sortgate_training.run import train_bundle
+    from sortgate_training.runfolder import FOLDER, RunFolder
     from sortgate_training.split import divide
 
+    folder = RunFolder(run_folder or out / FOLDER, say, resume=resume, fresh=fresh)
     parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     say(f"{sizes} texts, {len(set(parts.train.labels))} labels")
@@ -106,6 +136,10 @@ def train(
         say=say,
         watch=lambda count, epochs: TrainingProgress(console, count, epochs),
         threads=threads or cores(),
+        folder=folder,
+        every_s=checkpoint_every,
+        budget=None if seconds is None else Budget(seconds, started),
+        device=device,
     )
     if as_json:
         print_json(
