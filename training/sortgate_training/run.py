@@ -22,6 +22,7 @@ from sortgate_training.calibration import fit_temperature, negative_log_likeliho
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.export import check_parity, export_graph
+from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
 from sortgate_training.logits import torch_logits
@@ -149,6 +150,34 @@ def train_bundle(
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
     return trained
+
+
+def learning_rates(
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    *,
+    say: Callable[[str], None],
+    threads: int = 1,
+    device: str = "cpu",
+) -> list[Point]:
+    """Return the curve of :func:`sortgate_training.finder.find_rate` for what :func:`train_bundle` would train.
+
+    Raises:
+        DataError: no text is left after the text path.
+        TrainingError: the loss is no number from the start.
+    """
+    where = choose_device(device)
+    torch.set_num_threads(threads)
+    torch.manual_seed(config.seed)
+    path = TextPath.create(config.text, registry, config.limits)
+    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    labels = sorted(set(parts.train.labels))
+    _, learned = encode_part(path, parts.train, labels, say)
+    counts = np.bincount(learned.targets, minlength=len(labels)).tolist()
+    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+    recurrent = RecurrentClassifier(config.model, len(cast("Vocabulary", path.vocabulary)), len(labels)).to(where)
+    return find_rate(recurrent, batches, create_loss(config.loss, labels, counts, where), config.optimizer, where)
 
 
 def choose_device(name: str) -> torch.device:

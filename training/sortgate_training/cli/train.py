@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -19,6 +19,9 @@ from sortgate_training.cli.evaluate import print_metrics
 from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, THREADS, cores, plugins
 from sortgate_training.config import load_config
 from sortgate_training.data import Corpus, find_files, read_corpus
+
+if TYPE_CHECKING:
+    from sortgate_training.finder import Point
 
 
 @click.command(
@@ -61,6 +64,7 @@ epoch; after a crash, the same command with --resume goes on."""
     help="Between checkpoints within an epoch.",
 )
 @click.option("--time-budget", metavar="TIME", help="Of the whole command, such as 90s, 5m or 1h.")
+@click.option("--find-lr", is_flag=True, help="Only print how the loss goes with the learning rate, and a suggestion.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
 )
@@ -82,6 +86,7 @@ def train(
     fresh: bool,
     checkpoint_every: float,
     time_budget: str | None,
+    find_lr: bool,
     device: str,
     plugins_dir: Path | None,
     threads: int | None,
@@ -120,10 +125,15 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # torch takes a second to import: not before the data is known to be good
     from sortgate_training.progress import TrainingProgress
-    from sortgate_training.run import train_bundle
+    from sortgate_training.run import learning_rates, train_bundle
     from sortgate_training.runfolder import FOLDER, RunFolder
     from sortgate_training.split import divide
 
+    if find_lr:
+        parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
+        curve = learning_rates(parts, settled, registry, say=say, threads=threads or cores(), device=device)
+        _print_rates(curve, as_json=as_json)
+        return
     folder = RunFolder(run_folder or out / FOLDER, say, resume=resume, fresh=fresh)
     parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
@@ -160,6 +170,17 @@ def train(
         return
     print_metrics(trained.metrics, f"{trained.metrics.texts:,} {trained.judged_on} texts")
     click.echo(f"bundle: {trained.bundle}")
+
+
+def _print_rates(curve: list[Point], *, as_json: bool) -> None:
+    from sortgate_training.finder import draw, suggest
+
+    rate = suggest(curve)
+    if as_json:
+        print_json({"learning_rate": rate, "curve": [point._asdict() for point in curve]})
+        return
+    click.echo("\n".join(["learning rate  loss", *draw(curve)]))
+    click.echo(f"suggestion, a third of the rate with the least loss: --set optimizer.learning_rate={rate:g}")
 
 
 def _check_out(out: Path) -> None:
