@@ -32,7 +32,7 @@ def test_the_curve_falls_and_ends_where_it_diverges() -> None:
 
 def test_the_suggestion_is_below_the_least_loss() -> None:
     curve = [Point(1e-4, 1.0), Point(1e-3, 0.9), Point(3e-3, 0.4), Point(1e-2, 0.5), Point(1e-1, 3.0)]
-    assert suggest(curve) == pytest.approx(1e-3)
+    assert suggest(curve) == pytest.approx(3e-4)
     lines = draw(curve)
     assert [line.count("█") for line in lines][2:] == [1, 2, 40]
     assert lines[2].split()[:2] == ["3.00e-03", "0.4000"]

@@ -59,9 +59,9 @@ def find_rate(
 
 
 def suggest(curve: list[Point]) -> float:
-    """Return the rate to take: a third of that with the least loss, after which the loss rises."""
+    """Return the rate to take: a tenth of that with the least loss, after which the loss rises."""
     least = min(curve, key=lambda point: point.loss)
-    return float(f"{least.rate / 3:.1g}")
+    return float(f"{least.rate / 10:.1g}")
 
 
 def _endless(batches: Batches) -> Iterator[Batch]:

@@ -180,7 +180,7 @@ def _print_rates(curve: list[Point], *, as_json: bool) -> None:
         print_json({"learning_rate": rate, "curve": [point._asdict() for point in curve]})
         return
     click.echo("\n".join(["learning rate  loss", *draw(curve)]))
-    click.echo(f"suggestion, a third of the rate with the least loss: --set optimizer.learning_rate={rate:g}")
+    click.echo(f"suggestion, a tenth of the rate with the least loss: --set optimizer.learning_rate={rate:g}")
 
 
 def _check_out(out: Path) -> None:
