@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,8 +14,10 @@ from torch import nn
 
 from sortgate.errors import TrainingError
 from sortgate_training.batches import Batch
+from sortgate_training.budget import Budget
+from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
-from sortgate_training.loop import Batches, Epoch, History, Judgement, fit
+from sortgate_training.loop import Batches, Control, Epoch, History, Judgement, fit
 
 CONFIG = TrainingConfig(
     epochs=6, patience=2, optimizer=OptimizerConfig(learning_rate=0.1), schedule=ScheduleConfig(name="constant")
@@ -46,6 +50,12 @@ class Texts:
 
     def __len__(self) -> int:
         return 3
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any], done: int) -> None:
+        raise NotImplementedError
 
 
 class Watched:
@@ -143,6 +153,67 @@ def test_a_loss_that_is_no_number_ends_training() -> None:
         fit(module, Texts(), nn.CrossEntropyLoss(), lambda _: Judgement(1.0, 0.5, 0.5), CONFIG, Watched())
     with pytest.raises(TrainingError, match="validation loss"):
         fit(Scale(), Texts(), nn.CrossEntropyLoss(), lambda _: Judgement(float("nan"), 0, 0), CONFIG, Watched())
+
+
+def test_after_a_good_epoch_a_diverging_run_keeps_it() -> None:
+    judged = iter([Judgement(1.0, 0.5, 0.5), Judgement(float("nan"), 0.0, 0.0)])
+    module = Scale()
+    history = fit(module, Texts(), nn.CrossEntropyLoss(), lambda _: next(judged), CONFIG, Watched())
+    assert history.best == 1
+    assert history.stopped.startswith("training diverged after epoch 1 (training diverges: the validation loss is nan")
+    assert history.divergence() == history.stopped
+    assert history_of([0.9], [0.8], best=1).divergence() is None
+
+
+@pytest.mark.parametrize(("metric", "best"), [("macro_f1", 3), ("accuracy", 2), ("loss", 1)])
+def test_the_metric_decides_which_epoch_is_the_best(metric: Literal["macro_f1", "accuracy", "loss"], best: int) -> None:
+    judged = iter([Judgement(0.1, 0.2, 0.2), Judgement(0.5, 0.9, 0.3), Judgement(0.4, 0.5, 0.8)])
+    config = TrainingConfig(epochs=3, metric=metric)
+    assert fit(Scale(), Texts(), nn.CrossEntropyLoss(), lambda _: next(judged), config, Watched()).best == best
+
+
+def test_a_stop_before_the_first_epoch_hands_out_a_checkpoint() -> None:
+    saved: list[Checkpoint] = []
+    texts = Texts(lambda made: os.kill(os.getpid(), signal.SIGTERM) if made == 2 else None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            Scale(),
+            texts,
+            nn.CrossEntropyLoss(),
+            lambda _: Judgement(1.0, 0.5, 0.5),
+            CONFIG,
+            Watched(),
+            Control(save=saved.append),
+        )
+    assert [found.facts["steps"] for found in saved] == [1]
+
+
+def test_in_a_time_budget_the_rate_has_decayed_when_time_is_up() -> None:
+    now = [0.0]
+    rates: list[float] = []
+
+    class Timed(Texts):
+        def __iter__(self) -> Iterator[Batch]:
+            for batch in super().__iter__():
+                now[0] += 1.0
+                yield batch
+
+    budget = Budget(40.0, 0.0, lambda: now[0])
+    now[0] = 10.0  # of which reading and n-grams took their part
+    config = TrainingConfig(epochs=1000, patience=1000, schedule=ScheduleConfig(warmup=0.1))
+    module = Scale()
+    module.weight.register_hook(lambda gradient: rates.append(now[0]) or gradient)
+    weights: list[float] = []
+
+    def judge(_: nn.Module) -> Judgement:
+        weights.append(float(module.weight.detach()[0, 1]))
+        return Judgement(1.0, 0.5, 0.5)
+
+    history = fit(module, Timed(), nn.CrossEntropyLoss(), judge, config, Watched(), Control(budget=budget))
+    assert history.stopped == "the time budget is spent"
+    assert 30.0 <= rates[-1] <= 38.5, "a part is kept for judging and export"
+    steps = [abs(b - a) for a, b in itertools.pairwise(weights)]
+    assert steps[-1] < 0.2 * max(steps)
 
 
 def history_of(train: list[float], validation: list[float], best: int) -> History:

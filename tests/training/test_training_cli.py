@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from sortgate.bundle import Bundle
 from sortgate.cli import run
@@ -113,7 +114,7 @@ def test_the_same_seed_gives_the_same_model_and_a_new_version(files: Path, tmp_p
     arguments = ["train", str(files / "train.csv"), "--epochs", "2", "--quiet", *QUICK]
     for name, seed in (("x", "3"), ("x", "3"), ("y", "4")):
         assert run([*arguments, "--out", str(tmp_path / name), "--seed", seed]) == 0
-    versions = sorted(path.name for path in (tmp_path / "x").iterdir())
+    versions = sorted(path.name for path in (tmp_path / "x").iterdir() if path.name != ".run")
     assert len(versions) == 2
     models = [Bundle.open(tmp_path / "x" / version).manifest for version in versions]
     other = Bundle.open(tmp_path / "y").manifest
@@ -215,13 +216,46 @@ def test_bad_data_is_one_line(
         (["--set", "text.tokenizer.name=sortgate.bpe.v1", "--set", "text.tokenizer.params.size=2"], "size"),
         (["--plugins-dir", "none"], "none"),
         (["--test", "none.csv"], "none.csv: No such file"),
-        (["--set", "optimizer.learning_rate=1e30", "--set", "optimizer.gradient_clip=0"], "the loss became nan"),
+        (["--time-budget", "soon"], "'soon' is no time: write 90s, 5m or 1h"),
+        (["--resume"], "there is no unfinished run"),
+        pytest.param(
+            ["--device", "cuda"],
+            "sees no CUDA device",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA"),
+        ),
     ],
 )
 def test_bad_options_are_one_line(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
 ) -> None:
     refuse(["train", str(files / "train.csv"), *arguments], says, tmp_path / "toy", capsys)
+
+
+def test_a_diverging_run_without_a_model_leaves_its_reason(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "toy"
+    steep = ["--set", "optimizer.learning_rate=1e30", "--set", "optimizer.gradient_clip=0"]
+    assert run(["train", str(files / "train.csv"), "--out", str(out), "--quiet", *steep, *QUICK]) == 1
+    assert "the loss became nan" in capsys.readouterr().err
+    record = json.loads((out / ".run" / "run.json").read_text())
+    assert record["status"] == "failed"
+    assert "the loss became nan in epoch 1" in record["reason"]
+    assert [path.name for path in out.iterdir()] == [".run"]
+
+
+def test_a_time_budget_ends_training_with_a_bundle(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "toy"
+    endless = ["--epochs", "100000", "--set", "patience=100000", "--time-budget", "6s"]
+    started = time.monotonic()
+    assert run(["train", str(files), "--out", str(out), "--json", *endless, *QUICK]) == 0
+    assert time.monotonic() - started < 30
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["stopped"] == "the time budget is spent"
+    assert "s are for training, the rest for judging and export" in captured.err
+    assert Classifier.load(out)(["a1 a2"])[0].label
 
 
 @pytest.mark.parametrize(("out", "says"), [("bad name", "a bundle's name is"), ("file/toy", "file is a file")])
@@ -251,8 +285,8 @@ def test_evaluate_refuses_in_one_line(
     assert says in captured.err
 
 
-def interrupted(data: Path, out: Path, after: str) -> tuple[int, str]:
-    """Run a long training as its own process, send SIGINT once its output holds ``after``; status and output."""
+def interrupted(data: Path, out: Path, after: str, number: int = signal.SIGINT) -> tuple[int, str]:
+    """Run a long training as its own process, send a signal once its output holds ``after``; status and output."""
     command = [sys.executable, "-m", "sortgate", "train", str(data), "--out", str(out), "--epochs", "100000", *QUICK]
     arguments = ["--set", "patience=100000", "--set", "schedule.name=constant"]
     log = out.parent / "log"
@@ -266,27 +300,28 @@ def interrupted(data: Path, out: Path, after: str) -> tuple[int, str]:
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             return process.wait(30), log.read_text()
         finally:
             process.kill()
             process.wait()
 
 
-def test_ctrl_c_exports_the_best_epoch_so_far(files: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_exports_the_best_epoch_so_far(files: Path, tmp_path: Path, number: int, name: str) -> None:
     out = tmp_path / "toy"
-    status, output = interrupted(files / "train.csv", out, "epoch 3/")
+    status, output = interrupted(files / "train.csv", out, "epoch 3/", number)
     assert status == 0, output
-    assert "stopped by Ctrl-C; epoch " in output
+    assert f"stopped by {name}; epoch " in output
     assert "Traceback" not in output
     classifier = Classifier.load(out)
     history = classifier.manifest.metrics["history"]
-    assert history["stopped"] == "stopped by Ctrl-C"
+    assert history["stopped"] == f"stopped by {name}"
     best = max(history["epochs"], key=lambda epoch: (epoch["validation_macro_f1"], -epoch["validation_loss"]))
     assert history["best"] == best["number"]
 
 
-def test_ctrl_c_before_the_first_epoch_leaves_nothing(
+def test_ctrl_c_before_the_first_epoch_leaves_no_bundle(
     tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
 ) -> None:
     data = write_rows(tmp_path / "large.csv", rows(6_000))
@@ -294,4 +329,6 @@ def test_ctrl_c_before_the_first_epoch_leaves_nothing(
     assert status == 130, output
     assert output.splitlines()[-1] == "sortgate: stopped"
     assert "Traceback" not in output
-    assert not (tmp_path / "toy").exists()
+    left = [path.name for path in (tmp_path / "toy").glob("*")]
+    assert left in ([], [".run"])  # the latter when the first epoch had begun
+    assert ("--resume goes on with" in output) == bool(left)

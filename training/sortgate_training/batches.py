@@ -36,6 +36,10 @@ class Batch:
         """Count of texts."""
         return len(self.targets)
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the same on ``device``."""
+        return Batch(self.ids.to(device), self.lengths.to(device), self.targets.to(device))
+
 
 class EncodedTexts:
     """Token ids of many texts in one array, with what their labels are.
@@ -79,16 +83,31 @@ class TrainingBatches:
         self.texts = texts
         self._bounds = {"batch_size": batch_size, "batch_tokens": batch_tokens}
         self._generator = np.random.default_rng(seed)
+        #: the generator's state before the order that is not used up yet, None when there is none
+        self._before: dict[str, Any] | None = None
+        self._skipped = 0
         self._next: list[IntArray] | None = self._order()
         self._count = len(self._next or ())
 
     def _order(self) -> list[IntArray]:
+        self._before = dict(self._generator.bit_generator.state)
         return training_order(self.texts.lengths, self._generator, **self._bounds)
 
     def __iter__(self) -> Iterator[Batch]:
         order, self._next = self._next or self._order(), None
-        for rows in order:
+        skipped, self._skipped = self._skipped, 0
+        for rows in order[skipped:]:
             yield self.texts.batch(rows)
+        self._before = None
+
+    def state(self) -> dict[str, Any]:
+        """Return what gives the order under way, or else the next one, again."""
+        return self._before or dict(self._generator.bit_generator.state)
+
+    def restore(self, state: dict[str, Any], done: int) -> None:
+        """Make the next epoch that of ``state``, without its first ``done`` batches."""
+        self._generator.bit_generator.state = state
+        self._next, self._skipped = self._order(), done
 
     def __len__(self) -> int:
         """Count of batches in the first epoch; where long texts fall makes others differ by a few."""

@@ -167,7 +167,9 @@ class TrainingConfig(_Section, frozen=True):
         preset: whose values (:mod:`sortgate_training.presets`) stand in for the defaults.
         epochs: passes over the training texts at most; ``auto`` is 8, and on few texts as many as make 2,500 steps,
             but not over 30.
-        patience: epochs without a better validation macro-F1 after which training stops.
+        patience: epochs without a better ``metric`` on the validation texts after which training stops.
+        metric: decides which epoch is the best: macro-F1 (the lower loss among equal ones), accuracy (likewise), or the
+            loss.
         batch_size: texts of one step at most.
         batch_tokens: tokens of one step at most, padding included: bounds the memory of long texts.
         seed: of the split, the order, the initial weights and dropout.
@@ -188,7 +190,8 @@ class TrainingConfig(_Section, frozen=True):
     abstain: AbstainConfig = AbstainConfig()
     report: ReportConfig = ReportConfig()
     epochs: Count | Literal["auto"] = "auto"
-    patience: Count = 3
+    patience: Count = 5
+    metric: Literal["macro_f1", "accuracy", "loss"] = "macro_f1"
     batch_size: Count = 64
     batch_tokens: Count = 16_384
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63 - 1)] = 0

@@ -122,7 +122,11 @@ def finish(
     judged = judge_corpus(classifier, part)
     validation = judge_corpus(classifier, parts.validation) if len(parts.test) else None
     notes = [note for corpus in (parts.train, parts.validation, parts.test) for note in corpus.notes]
-    notes += [words for words in (fitted.history.overfitting(), *fitted.cut.notes, chosen.reason) if words]
+    notes += [
+        words
+        for words in (fitted.history.divergence(), fitted.history.overfitting(), *fitted.cut.notes, chosen.reason)
+        if words
+    ]
 
     rivals, missing = _rivals(parts, part.texts, config, say)
     if missing:

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request that is answered between two steps, so that it never leaves weights half-changed."""
+"""Ctrl-C and SIGTERM as a request that is answered between two steps, so that weights are never left half-changed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
 
 @dataclass
 class Stop:
-    """Whether the user asked to stop."""
+    """Whether someone asked to stop, and by what."""
 
     requested: bool = False
+    reason: str = ""
 
 
 @contextmanager
-def stop_on_ctrl_c() -> Iterator[Stop]:
-    """Turn the first Ctrl-C into ``requested``; a second one raises KeyboardInterrupt at once.
+def stop_on_signals() -> Iterator[Stop]:
+    """Turn the first Ctrl-C or SIGTERM into ``requested``; a second one raises KeyboardInterrupt at once.
 
     Signals reach the main thread only: in any other, nothing is changed.
     """
@@ -31,10 +34,11 @@ def stop_on_ctrl_c() -> Iterator[Stop]:
     def ask(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
         if stop.requested:
             raise KeyboardInterrupt
-        stop.requested = True
+        stop.requested, stop.reason = True, _NAMES[signal.Signals(signum)]
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in _NAMES}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

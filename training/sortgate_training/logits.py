@@ -46,11 +46,12 @@ def onnx_logits(
 def torch_logits(module: nn.Module, texts: EncodedTexts, *, rows: int = 256) -> FloatArray:
     """Return PyTorch's logits ``[texts, labels]``, in evaluation mode; of at least one text."""
     module.eval()
+    device = next((weight.device for weight in module.parameters()), torch.device("cpu"))
     parts, order = [], []
     with torch.inference_mode():
         for chosen in reading_order(texts.lengths, batch_size=rows, batch_tokens=65_536):
-            batch = texts.batch(chosen)
-            parts.append(module(batch.ids, batch.lengths).numpy())
+            batch = texts.batch(chosen).to(device)
+            parts.append(module(batch.ids, batch.lengths).cpu().numpy())
             order.append(chosen)
     logits = np.concatenate(parts)
     result: FloatArray = np.empty_like(logits)

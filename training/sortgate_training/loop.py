@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -15,12 +16,16 @@ from torch import nn
 from sortgate.errors import TrainingError
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import Batch
+from sortgate_training.budget import Budget
+from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
-from sortgate_training.interrupt import Stop, stop_on_ctrl_c
+from sortgate_training.interrupt import Stop, stop_on_signals
 from sortgate_training.objective import Loss, Optimizer, create_schedule
 
 #: Guessing among a hundred thousand labels costs 11.5: with a loss like this one, training has diverged.
 MAX_LOSS = 1e4
+_DIVERGED = "training diverged"
+_CPU = torch.device("cpu")
 
 
 class Judgement(NamedTuple):
@@ -50,6 +55,10 @@ class History(msgspec.Struct):
     best: int = 0
     stopped: str = ""
 
+    def divergence(self) -> str | None:
+        """Return why training ended where it diverged after a good epoch, None when it did not."""
+        return self.stopped if self.stopped.startswith(_DIVERGED) else None
+
     def overfitting(self) -> str | None:
         """Say in words when training and validation parted, None when they did not."""
         if len(self.epochs) < 2:
@@ -75,6 +84,12 @@ class Batches(Protocol):
     def __len__(self) -> int:
         """Count of batches in an epoch."""
 
+    def state(self) -> dict[str, Any]:
+        """Return what gives the epoch under way, or else the next one, again: plain values for JSON."""
+
+    def restore(self, state: dict[str, Any], done: int) -> None:
+        """Make the next epoch that of ``state``, without its first ``done`` batches."""
+
 
 class Watcher(Protocol):
     """Told of the progress; the loop prints nothing itself."""
@@ -86,6 +101,28 @@ class Watcher(Protocol):
         """Called after each validation."""
 
 
+@dataclass
+class Control:
+    """What watches over a run; by default nothing does.
+
+    Attributes:
+        save: called with a checkpoint after each epoch, every ``every_s`` seconds within one, and before a stop that
+            leaves nothing to keep.
+        every_s: seconds between two checkpoints within an epoch.
+        resumed: the checkpoint to go on from.
+        budget: ends training in time.
+        log: called with each epoch.
+        device: where to train, with mixed precision on CUDA.
+    """
+
+    save: Callable[[Checkpoint], None] | None = None
+    every_s: float = 60.0
+    resumed: Checkpoint | None = None
+    budget: Budget | None = None
+    log: Callable[[Epoch], None] = lambda _: None
+    device: torch.device = _CPU
+
+
 def fit(
     module: nn.Module,
     batches: Batches,
@@ -93,59 +130,201 @@ def fit(
     judge: Callable[[nn.Module], Judgement],
     config: TrainingConfig,
     watcher: Watcher,
+    control: Control | None = None,
 ) -> History:
-    """Train ``module`` in place; at the end it holds the weights of the epoch with the best validation macro-F1.
+    """Train ``module`` in place; at the end it holds the weights of the epoch that was the best on validation.
 
-    Ctrl-C ends training and keeps the best epoch so far.
+    Ctrl-C, SIGTERM and the end of the time budget end training and keep the best epoch so far; so does a loss that
+    diverges after a good epoch.
 
     Args:
         module: called with ids and lengths, returns logits.
         batches: what is learned from.
         loss_of: what is minimised.
         judge: judges the module, in evaluation mode and without gradients.
-        config: epochs, patience, optimiser and schedule.
+        config: epochs, patience, metric, optimiser and schedule.
         watcher: is told of the progress.
+        control: checkpoints, time budget and device.
 
     Raises:
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, and no epoch was good before.
         KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
     """
-    optimizer = Optimizer(config.optimizer, module)
-    average = WeightAverage(module, config.optimizer.averaging)
-    history = History()
-    best: tuple[float, float] = (-1.0, 0.0)
-    weights: dict[str, Any] = {}
-    epochs = config.epochs_of(len(batches))
-    factor = create_schedule(config.schedule, len(batches) * epochs)
-    step = Step(module, loss_of, optimizer, factor, average)
-    with stop_on_ctrl_c() as stop:
-        for number in range(1, epochs + 1):
-            started = time.perf_counter()
-            texts, loss = _one_epoch(step, batches, number, watcher, stop)
-            seconds = time.perf_counter() - started
+    run = _Run(module, batches, loss_of, judge, config, watcher, control or Control())
+    with stop_on_signals() as stop:
+        try:
+            run.train(stop)
+        except TrainingError as error:
+            if not run.weights:
+                raise
+            run.history.stopped = f"{_DIVERGED} after epoch {len(run.history.epochs)} ({error})"
+    if not run.weights:
+        run.save()
+        raise KeyboardInterrupt
+    module.load_state_dict(run.weights)
+    return run.history
+
+
+class _Run:
+    """Everything that changes while a module is trained, and so all that a checkpoint holds."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        batches: Batches,
+        loss_of: Loss,
+        judge: Callable[[nn.Module], Judgement],
+        config: TrainingConfig,
+        watcher: Watcher,
+        control: Control,
+    ) -> None:
+        self.module, self.batches, self.judge = module, batches, judge
+        self.config, self.watcher, self.control = config, watcher, control
+        self.optimizer = Optimizer(config.optimizer, module)
+        self.average = WeightAverage(module, config.optimizer.averaging)
+        self.epochs = config.epochs_of(len(batches))
+        steps = len(batches) * self.epochs
+        schedule = create_schedule(config.schedule, steps)
+        budget = control.budget
+
+        def factor(step: int) -> float:
+            # in a budget, whichever is further on: the steps or the time
+            return schedule(step if budget is None else max(step, int(budget.share() * steps)))
+
+        self.step = Step(module, loss_of, self.optimizer, factor, self.average, control.device)
+        self.history = History()
+        self.weights: dict[str, torch.Tensor] = {}
+        self.best: tuple[float, float] = (-math.inf, -math.inf)
+        #: of the epoch under way: batches and texts done, the sum of their losses, and seconds
+        self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
+        self._saved = time.monotonic()
+        if control.resumed is not None:
+            self.restore(control.resumed)
+
+    def train(self, stop: Stop) -> None:
+        """Train until a reason to stop, which goes to the history."""
+        history, config = self.history, self.config
+        if self.control.budget is not None:
+            self.control.budget.begin()
+        while not history.stopped:
+            number = len(history.epochs) + 1
+            timed_out = self._one_epoch(number, stop)
+            if stop.requested:
+                history.stopped = f"stopped by {stop.reason}"
+                return
+            self._end_epoch(number)
+            if timed_out:
+                history.stopped = "the time budget is spent"
+            elif number >= self.epochs:
+                history.stopped = f"all {self.epochs} epochs are done"
+            elif number - history.best >= config.patience:
+                history.stopped = f"no better validation {_METRICS[config.metric]} for {config.patience} epochs"
+            self.save()
+
+    def _one_epoch(self, number: int, stop: Stop) -> bool:
+        """Learn from the rest of an epoch's batches; returns whether the time budget was spent before its end."""
+        self.module.train()
+        before, already, begun = self.seconds, self.texts, time.perf_counter()
+        budget = self.control.budget
+        for batch in self.batches:
             if stop.requested:
                 break
-            with average.applied():
-                judgement = _judge(module, judge)
-                # a small validation part gives many epochs the same F1: among those the surest one is kept
-                if better := (judgement.macro_f1, -judgement.loss) > best:
-                    best = (judgement.macro_f1, -judgement.loss)
-                    history.best = number
-                    weights = copy.deepcopy(module.state_dict())
-            epoch = Epoch(number, loss, *judgement, texts / seconds, seconds)
-            history.epochs.append(epoch)
-            watcher.epoch(epoch, best=better)
-            if number - history.best >= config.patience and number < epochs:
-                history.stopped = f"no better validation macro-F1 for {config.patience} epochs"
-                break
-        else:
-            history.stopped = f"all {epochs} epochs are done"
-    if stop.requested and not weights:
-        raise KeyboardInterrupt
-    if not history.stopped:
-        history.stopped = "stopped by Ctrl-C"
-    module.load_state_dict(weights)
-    return history
+            self.total += self.step(batch, number) * len(batch)
+            self.texts += len(batch)
+            self.done += 1
+            spent = time.perf_counter() - begun
+            self.seconds = before + spent
+            self.watcher.step(number, self.texts, self.total / self.texts, (self.texts - already) / spent)
+            if budget is not None and budget.share() >= 1.0:
+                return True
+            if time.monotonic() - self._saved >= self.control.every_s:
+                self.save()
+        return False
+
+    def _end_epoch(self, number: int) -> None:
+        started = time.monotonic()
+        with self.average.applied():
+            judgement = _judge(self.module, self.judge)
+            score = _score(judgement, self.config.metric)
+            if better := score > self.best:
+                self.best = score
+                self.history.best = number
+                self.weights = copy.deepcopy(self.module.state_dict())
+        if self.control.budget is not None:
+            self.control.budget.judged(time.monotonic() - started)
+        loss = self.total / max(self.texts, 1)
+        epoch = Epoch(number, loss, *judgement, self.texts / max(self.seconds, 1e-9), self.seconds)
+        self.history.epochs.append(epoch)
+        self.watcher.epoch(epoch, best=better)
+        self.control.log(epoch)
+        self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
+
+    def save(self) -> None:
+        """Hand out a checkpoint, if someone takes it."""
+        if self.control.save is not None:
+            self.control.save(self.state())
+        self._saved = time.monotonic()
+
+    def state(self) -> Checkpoint:
+        """Return all that changes."""
+        facts: dict[str, Any] = {
+            "history": msgspec.to_builtins(self.history),
+            "steps": self.step.done,
+            "best": [value if math.isfinite(value) else None for value in self.best],
+            "epoch": {"done": self.done, "texts": self.texts, "total": self.total, "seconds": self.seconds},
+            "batches": self.batches.state(),
+        }
+        if self.control.budget is not None:
+            facts["budget"] = self.control.budget.state()
+        tensors = {"random": torch.get_rng_state()}
+        for prefix, part in (
+            ("module", self.module.state_dict()),
+            ("best", self.weights),
+            ("optimizer", self.optimizer.state()),
+            ("average", self.average.state()),
+        ):
+            tensors |= {f"{prefix}/{name}": tensor for name, tensor in part.items()}
+        if self.control.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.control.device)
+        return Checkpoint(facts, tensors)
+
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from :meth:`state`."""
+        facts = found.facts
+        parts: dict[str, dict[str, torch.Tensor]] = {"module": {}, "best": {}, "optimizer": {}, "average": {}}
+        for name, tensor in found.tensors.items():
+            prefix, slash, rest = name.partition("/")
+            if slash:
+                parts[prefix][rest] = tensor
+        self.module.load_state_dict(parts["module"])
+        self.optimizer.restore(parts["optimizer"])
+        self.average.restore(parts["average"])
+        self.weights = parts["best"]
+        self.history = msgspec.convert(facts["history"], History)
+        self.step.done = facts["steps"]
+        first, second = (-math.inf if value is None else value for value in facts["best"])
+        self.best = (first, second)
+        epoch = facts["epoch"]
+        self.done, self.texts, self.total, self.seconds = (
+            epoch[name] for name in ("done", "texts", "total", "seconds")
+        )
+        self.batches.restore(facts["batches"], self.done)
+        if self.control.budget is not None and "budget" in facts:
+            self.control.budget.restore(facts["budget"])
+        torch.set_rng_state(found.tensors["random"])
+        if "random.cuda" in found.tensors:
+            torch.cuda.set_rng_state(found.tensors["random.cuda"], self.control.device)
+
+
+#: What ``metric`` may name, in words.
+_METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy", "loss": "loss"}
+
+
+def _score(judgement: Judgement, metric: str) -> tuple[float, float]:
+    """Return what is to be as great as can be; a small validation part gives many epochs the same first figure."""
+    if metric == "loss":
+        return -judgement.loss, judgement.macro_f1
+    return (judgement.accuracy if metric == "accuracy" else judgement.macro_f1), -judgement.loss
 
 
 class Step:
@@ -158,18 +337,25 @@ class Step:
         optimizer: Optimizer,
         factor: Callable[[int], float],
         average: WeightAverage,
+        device: torch.device | None = None,
     ) -> None:
         self.module = module
         self.loss_of = loss_of
         self.optimizer = optimizer
         self.factor = factor
         self.average = average
+        self.device = device or _CPU
+        # bfloat16 has float32's range, so gradients need no scaling; older cards, which lack it, train in float32
+        self.mixed = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.done = 0
 
     def __call__(self, batch: Batch, epoch: int) -> float:
         """Return the loss, a text's mean."""
         self.optimizer.zero_grad()
-        loss = self.loss_of(self.module(batch.ids, batch.lengths), batch.targets)
+        batch = batch.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+            logits = self.module(batch.ids, batch.lengths)
+        loss = self.loss_of(logits.float(), batch.targets)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -183,20 +369,6 @@ class Step:
         self.average.update()
         self.done += 1
         return value
-
-
-def _one_epoch(step: Step, batches: Batches, number: int, watcher: Watcher, stop: Stop) -> tuple[int, float]:
-    """Return how many texts were learned from, and their mean loss."""
-    step.module.train()
-    texts, total = 0, 0.0
-    started = time.perf_counter()
-    for batch in batches:
-        if stop.requested:
-            break
-        total += step(batch, number) * len(batch)
-        texts += len(batch)
-        watcher.step(number, texts, total / texts, texts / (time.perf_counter() - started))
-    return texts, total / max(texts, 1)
 
 
 def _judge(module: nn.Module, judge: Callable[[nn.Module], Judgement]) -> Judgement:

@@ -16,7 +16,9 @@ from sortgate_training.rows import RowGradient, RowOptimizer, collect, row_weigh
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def create_multi_label_loss(config: LossConfig, labels: Sequence[str], counts: Sequence[int], texts: int) -> Loss:
+def create_multi_label_loss(
+    config: LossConfig, labels: Sequence[str], counts: Sequence[int], texts: int, device: torch.device | None = None
+) -> Loss:
     """Return the loss of labels that are given each by itself: their cross-entropies, added up.
 
     ``class_weights`` weigh the texts that have a label; ``balanced`` makes them weigh as much as those without it.
@@ -26,6 +28,7 @@ def create_multi_label_loss(config: LossConfig, labels: Sequence[str], counts: S
         labels: names, in the order of the logits.
         counts: training texts of each label.
         texts: all training texts.
+        device: that the logits are on.
 
     Raises:
         ConfigurationError: a weight for a label that does not exist.
@@ -33,6 +36,8 @@ def create_multi_label_loss(config: LossConfig, labels: Sequence[str], counts: S
     weight = _weights(config, labels, counts)
     if config.class_weights == "balanced":
         weight = torch.tensor([max(texts - count, 1) / max(count, 1) for count in counts])
+    if weight is not None:
+        weight = weight.to(device)
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         truth = targets.to(logits.dtype)
@@ -46,18 +51,23 @@ def create_multi_label_loss(config: LossConfig, labels: Sequence[str], counts: S
     return loss
 
 
-def create_loss(config: LossConfig, labels: Sequence[str], counts: Sequence[int]) -> Loss:
+def create_loss(
+    config: LossConfig, labels: Sequence[str], counts: Sequence[int], device: torch.device | None = None
+) -> Loss:
     """Return the loss.
 
     Args:
         config: the choice.
         labels: names, in the order of the logits.
         counts: training texts of each label.
+        device: of the logits.
 
     Raises:
         ConfigurationError: a weight for a label that does not exist.
     """
     weight = _weights(config, labels, counts)
+    if weight is not None and device is not None:
+        weight = weight.to(device)
     if config.name == "cross_entropy":
         return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
 
@@ -143,7 +153,11 @@ class Optimizer:
         self._rows.restore({name.removeprefix("rows."): tensor for name, tensor in tensors.items()})
         for number, weight in enumerate(self._listed):
             start = f"dense.{number}."
-            states = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            states = {
+                name.removeprefix(start): value.to(weight.device)
+                for name, value in tensors.items()
+                if name.startswith(start)
+            }
             if self._dense is not None and states:
                 self._dense.state[weight] = states
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,25 +15,28 @@ from scipy.special import expit, logit, softmax
 from torch import nn
 
 from sortgate.bundle import ModelInfo
-from sortgate.errors import DataError, TrainingError
+from sortgate.errors import ConfigurationError, DataError, TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.budget import Budget
 from sortgate_training.calibration import fit_temperature, negative_log_likelihood
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.export import check_parity, export_graph
+from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Cut, Fitted, Trained, finish
 from sortgate_training.graph import OPSET
 from sortgate_training.logits import torch_logits
-from sortgate_training.loop import Judgement, Watcher, fit
+from sortgate_training.loop import Control, Judgement, Watcher, fit
 from sortgate_training.metrics import macro_f1, measure
 from sortgate_training.mixing import mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
 from sortgate_training.ngrams import FloatArray, fit_ngrams
 from sortgate_training.objective import create_loss, create_multi_label_loss
 from sortgate_training.precision import check_precision, choose_precision
+from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
 from sortgate_training.thresholds import Goal, choose_abstention, choose_thresholds, few_positives, parse_goal
@@ -48,6 +52,10 @@ def train_bundle(
     watch: Callable[[int, int], Watcher],
     threads: int = 1,
     command: str = "",
+    folder: RunFolder | None = None,
+    every_s: float = 60.0,
+    budget: Budget | None = None,
+    device: str = "cpu",
 ) -> Trained:
     """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
 
@@ -60,6 +68,10 @@ def train_bundle(
         watch: makes the loop's watcher, given the number of training texts and of epochs.
         threads: of PyTorch, and of ONNX Runtime for the final judgement.
         command: the command line, for the report.
+        folder: of the run, for checkpoints and the log; None keeps none.
+        every_s: seconds between two checkpoints within an epoch.
+        budget: ends training in time.
+        device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
 
     Raises:
         DataError: no text, or none of a label, is left after the text path.
@@ -69,6 +81,10 @@ def train_bundle(
         KeyboardInterrupt: stopped before the first epoch was over.
     """
     check_precision(config.precision, config.model.cell)
+    where = choose_device(device)
+    resumed = None
+    if folder is not None:
+        resumed = folder.check(identify(config, parts, threads, device=where.type))
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
@@ -86,27 +102,51 @@ def train_bundle(
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
 
-    tables, ngram_logits = None, None
-    if config.ngrams.enabled:
-        say("n-gram path: fitting words, pairs of words and characters")
-        tables = fit_ngrams(learned, judged, vocabulary, len(labels), config.ngrams)
-        ngram_logits = tables.logits(judged)
+    tables = fit_tables(learned, judged, vocabulary, len(labels), config, folder, say)
+    ngram_logits = None if tables is None else tables.logits(judged)
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
     if multi_label:
         start_at_frequencies(recurrent, counts, len(learned))
-        loss = create_multi_label_loss(config.loss, labels, counts, len(learned))
+        loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
     else:
-        loss = create_loss(config.loss, labels, counts)
-    history = fit(
-        recurrent,
-        batches,
-        loss,
-        lambda trained: judge(trained, judged, ngram_logits),
-        config,
-        watch(len(learned), config.epochs_of(len(batches))),
-    )
+        loss = create_loss(config.loss, labels, counts, where)
+    recurrent = recurrent.to(where)
+    control = Control(every_s=every_s, resumed=resumed, budget=budget, device=where)
+    if folder is not None:
+        folder.begin()
+        if tables is not None and resumed is None:
+            folder.save_ngrams(tables)
+        control.save = folder.save
+        control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
+    if resumed is not None:
+        epochs = len(resumed.facts["history"]["epochs"])
+        say(f"going on after epoch {epochs} and {resumed.facts['epoch']['texts']:,} texts of the next")
+    if budget is not None:
+        seconds = budget.begin()
+        gone = f"{budget.spent():.0f} of {budget.seconds:.0f} s are gone"
+        say(f"time budget: {gone}, about {seconds:.0f} s are for training, the rest for judging and export")
+    try:
+        history = fit(
+            recurrent,
+            batches,
+            loss,
+            lambda trained: judge(trained, judged, ngram_logits),
+            config,
+            watch(len(learned), config.epochs_of(len(batches))),
+            control,
+        )
+    except TrainingError as error:
+        if folder is not None:
+            folder.end("failed", str(error), keep=False)
+        raise
+    except KeyboardInterrupt:
+        if folder is not None:
+            folder.end("unfinished", "stopped before the first epoch was over", keep=True)
+            say(f"there is no model yet; --resume goes on with {folder.path}")
+        raise
+    recurrent.cpu()
     say(f"{history.stopped}; epoch {history.best} is kept")
     if words := history.overfitting():
         say(words)
@@ -127,7 +167,76 @@ def train_bundle(
     if chosen.reason:
         say(chosen.reason)
     fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut)
-    return finish(out, parts, config, fitted, threads, say=say, command=command)
+    trained = finish(out, parts, config, fitted, threads, say=say, command=command)
+    if folder is not None:
+        folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
+    return trained
+
+
+def learning_rates(
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    *,
+    say: Callable[[str], None],
+    threads: int = 1,
+    device: str = "cpu",
+) -> list[Point]:
+    """Return the curve of :func:`sortgate_training.finder.find_rate` for what :func:`train_bundle` would train.
+
+    Raises:
+        DataError: no text is left after the text path.
+        TrainingError: the loss is no number from the start.
+    """
+    where = choose_device(device)
+    torch.set_num_threads(threads)
+    torch.manual_seed(config.seed)
+    path = TextPath.create(config.text, registry, config.limits)
+    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    labels = sorted(parts.train.counts())
+    _, learned = encode_part(path, parts.train, labels, say)
+    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+    vocabulary = cast("Vocabulary", path.vocabulary)
+    tokens = vocabulary if config.model.characters else None
+    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
+    if parts.train.sets is None:
+        counts = np.bincount(learned.targets, minlength=len(labels)).tolist()
+        loss = create_loss(config.loss, labels, counts, where)
+    else:
+        counts = learned.targets.sum(axis=0).tolist()
+        start_at_frequencies(recurrent, counts, len(learned))
+        loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
+    return find_rate(recurrent.to(where), batches, loss, config.optimizer, where)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device to train on.
+
+    Raises:
+        ConfigurationError: ``cuda`` without any.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ConfigurationError("--device cuda: this PyTorch sees no CUDA device; take --device cpu")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def fit_tables(
+    learned: EncodedTexts,
+    judged: EncodedTexts,
+    vocabulary: Vocabulary,
+    labels: int,
+    config: TrainingConfig,
+    folder: RunFolder | None,
+    say: Callable[[str], None],
+) -> NgramTables | None:
+    """Return the n-gram path, that of the interrupted run where it was kept; None without one."""
+    if not config.ngrams.enabled:
+        return None
+    if folder is not None and (kept := folder.load_ngrams()) is not None:
+        return kept
+    say("n-gram path: fitting words, pairs of words and characters")
+    return fit_ngrams(learned, judged, vocabulary, labels, config.ngrams)
 
 
 def join(

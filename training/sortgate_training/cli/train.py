@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -13,6 +14,7 @@ from sortgate.bundle.manifest import BUNDLE_NAME
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
+from sortgate_training.budget import Budget, parse_duration
 from sortgate_training.cli.evaluate import print_metrics
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
@@ -30,6 +32,9 @@ from sortgate_training.config import load_config
 from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.datafiles import find_files
 
+if TYPE_CHECKING:
+    from sortgate_training.finder import Point
+
 
 @click.command(
     epilog="""\b
@@ -42,7 +47,7 @@ Examples:
 
 DATA are CSV, TSV, JSONL, Parquet or fastText (.txt) files, plain, .gz or .zst, or one folder with train, validation and
 test files; what is not given is split off the training texts. A new version is added under --out, older ones stay.
-Ctrl-C keeps the best epoch."""
+Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --resume goes on."""
 )
 @click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option("--out", type=PATH, required=True, help="Folder of the bundle's versions, such as models/tickets.")
@@ -70,6 +75,22 @@ Ctrl-C keeps the best epoch."""
     help="Of several labels a text: f1, 'precision>=0.95' or 'recall>=0.9' (thresholds.goal).  [default: f1]",
 )
 @click.option("--no-baselines", is_flag=True, help="Train no baselines for the report (report.baselines=false).")
+@click.option("--run-folder", type=PATH, metavar="DIR", help="Of checkpoints and the log.  [default: .run in --out]")
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run, to the same model as if uninterrupted.")
+@click.option("--fresh", is_flag=True, help="Give up an unfinished run and start anew.")
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between checkpoints within an epoch.",
+)
+@click.option("--time-budget", metavar="TIME", help="Of the whole command, such as 90s, 5m or 1h.")
+@click.option("--find-lr", is_flag=True, help="Only print how the loss goes with the learning rate, and a suggestion.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
+)
 @PLUGINS_DIR
 @THREADS
 @json_option
@@ -88,6 +109,13 @@ def train(
     config: Path | None,
     assignments: tuple[str, ...],
     no_baselines: bool,
+    run_folder: Path | None,
+    resume: bool,
+    fresh: bool,
+    checkpoint_every: float,
+    time_budget: str | None,
+    find_lr: bool,
+    device: str,
     plugins_dir: Path | None,
     threads: int | None,
     as_json: bool,
@@ -95,6 +123,10 @@ def train(
     **overrides: Any,
 ) -> None:
     """Train a classifier from labelled texts and write it as a bundle."""
+    started = time.monotonic()
+    if resume and fresh:
+        raise ConfigurationError("--resume and --fresh: one of them only")
+    seconds = None if time_budget is None else parse_duration(time_budget)
     overrides["model.cell"] = overrides.pop("cell")
     overrides["thresholds.goal"] = overrides.pop("threshold_goal")
     overrides["report.baselines"] = False if no_baselines else None
@@ -123,9 +155,16 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # torch takes a second to import: not before the data is known to be good
     from sortgate_training.progress import TrainingProgress
-    from sortgate_training.run import train_bundle
+    from sortgate_training.run import learning_rates, train_bundle
+    from sortgate_training.runfolder import FOLDER, RunFolder
     from sortgate_training.split import divide
 
+    if find_lr:
+        parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
+        curve = learning_rates(parts, settled, registry, say=say, threads=threads or cores(), device=device)
+        _print_rates(curve, as_json=as_json)
+        return
+    folder = RunFolder(run_folder or out / FOLDER, say, resume=resume, fresh=fresh)
     parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     say(f"{sizes} texts, {len(parts.train.counts())} labels")
@@ -138,6 +177,10 @@ def train(
         watch=lambda count, epochs: TrainingProgress(console, count, epochs),
         threads=threads or cores(),
         command=command_line(context),
+        folder=folder,
+        every_s=checkpoint_every,
+        budget=None if seconds is None else Budget(seconds, started),
+        device=device,
     )
     kept = trained.manifest.metrics
     if as_json:
@@ -163,6 +206,17 @@ def train(
         return
     print_metrics(trained.metrics, f"{trained.metrics.texts:,} {trained.judged_on} texts")
     click.echo(f"bundle: {trained.bundle}")
+
+
+def _print_rates(curve: list[Point], *, as_json: bool) -> None:
+    from sortgate_training.finder import draw, suggest
+
+    rate = suggest(curve)
+    if as_json:
+        print_json({"learning_rate": rate, "curve": [point._asdict() for point in curve]})
+        return
+    click.echo("\n".join(["learning rate  loss", *draw(curve)]))
+    click.echo(f"suggestion, a tenth of the rate with the least loss: --set optimizer.learning_rate={rate:g}")
 
 
 def _check_out(out: Path) -> None:
