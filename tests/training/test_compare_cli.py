@@ -58,6 +58,18 @@ def test_labels_may_overlap_but_not_be_others(folder: Path, capsys: pytest.Captu
     assert "no label in common" in error
 
 
+def test_texts_with_other_labels_judge_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test = str(folder / "test.csv")
+    for command in (
+        ["compare", str(folder / "foreign"), str(folder / "foreign")],
+        ["evaluate", str(folder / "foreign")],
+    ):
+        assert run([*command, test]) != 0
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "none of its labels ('label a', 'label b', 'label c', …) is one of foreign's" in error
+
+
 def test_changes_need_a_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["compare", str(folder / "one"), str(folder / "two"), str(folder)]
     assert run([*arguments, "--changes", str(folder / "none" / "x")]) == 78

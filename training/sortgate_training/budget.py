@@ -21,7 +21,7 @@ def parse_duration(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if not found or float(found[1]) == 0:
-        raise ConfigurationError(f"{text!r} is no time: write 90s, 5m or 1h")
+        raise ConfigurationError(f"--time-budget: {text!r} is no time: write 90s, 5m or 1h")
     return float(found[1]) * _UNITS_S[found[2]]
 
 

@@ -51,7 +51,7 @@ def compare(
 ) -> None:
     """Compare two bundles on the same labelled texts."""
     from sortgate_training.comparison import check_labels, compare_answers
-    from sortgate_training.report.judged import judge_texts
+    from sortgate_training.report.judged import check_known, judge_texts
 
     files = find_test_files(data)
     corpus = read_corpus(files, text_column, label_column)
@@ -61,7 +61,10 @@ def compare(
         raise DataError("compare is for one label a text so far; `sortgate evaluate` judges each bundle by itself")
     if difference := check_labels(classifiers[0].labels, classifiers[1].labels):
         notes.append(difference)
-    found = compare_answers(*(judge_texts(each, corpus.texts, corpus.labels) for each in classifiers))
+    one, other = (judge_texts(each, corpus.texts, corpus.labels) for each in classifiers)
+    for judged, each in ((one, classifiers[0]), (other, classifiers[1])):
+        check_known(judged, corpus.source, each.manifest.name)
+    found = compare_answers(one, other)
     if changes is not None:
         try:
             changes.write_bytes(b"".join(_line(change) for change in found.changes))

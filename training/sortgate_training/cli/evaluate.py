@@ -54,7 +54,7 @@ def evaluate(
 ) -> None:
     """Judge a bundle on labelled texts."""
     from sortgate_training.report.figures import calibrate, figures_of
-    from sortgate_training.report.judged import judge_corpus
+    from sortgate_training.report.judged import check_known, judge_corpus
     from sortgate_training.report.page import Subject, render_report
 
     files = find_test_files(data)
@@ -64,6 +64,7 @@ def evaluate(
     corpus = read_corpus(files, text_column, label_column, label_separator or learned.get("label_separator"))
     corpus = corpus.as_task_of(f"the bundle {manifest.name}", manifest.task)
     judged = judge_corpus(classifier, corpus)
+    check_known(judged, corpus.source, manifest.name)
     single = manifest.task == "single_label"
     figures = figures_of(judged, (), calibrate(judged, manifest.temperature) if single else None)
     metrics = figures.metrics

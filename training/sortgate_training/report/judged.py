@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sortgate.errors import DataError
 from sortgate.inference import Classifier
 from sortgate.textpath import Encoded
 from sortgate.types import Prediction
@@ -90,6 +91,20 @@ def _judge(classifier: Classifier, texts: Sequence[str]) -> tuple[list[Predictio
     tokens = np.array([len(item.ids) + item.truncated for item in good], dtype=np.int64)
     rows = np.array(kept, dtype=np.int64)
     return predictions, Judged(texts, [], [], classifier.labels, rows, logits, tokens, len(encoded) - len(kept))
+
+
+def check_known(judged: Judged, source: str, model: str) -> None:
+    """Refuse texts none of whose labels the classifier can give: the columns or the bundle were mistaken.
+
+    Raises:
+        DataError: names some of the labels of both.
+    """
+    sets = judged.sets or ([(label,) for label in judged.truth], [(label,) for label in judged.answers if label])
+    truth, given = ({name for names in part for name in names or ()} for part in sets)
+    known = given | {*judged.labels}  # post-processors may rename labels
+    if truth and not truth & known:
+        some, others = (", ".join(map(repr, sorted(names)[:3])) for names in (truth, known))
+        raise DataError(f"{source}: none of its labels ({some}, …) is one of {model}'s ({others}, …)")
 
 
 def texts_per_second(classifier: Classifier, texts: Sequence[str], rows: int = 256) -> float:
