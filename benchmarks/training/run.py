@@ -30,7 +30,8 @@ from sortgate.textpath import Encoded, TextPath
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches
 from sortgate_training.config import TrainingConfig
-from sortgate_training.data import find_files, read_corpus
+from sortgate_training.data import read_corpus
+from sortgate_training.datafiles import find_files
 from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Step
 from sortgate_training.model import RecurrentClassifier
@@ -108,7 +109,7 @@ def accuracy(module: nn.Module, texts: EncodedTexts) -> float:
 
 def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, int, int]:
     """Return texts to learn from and to judge on, the vocabulary's size and the count of labels."""
-    corpus = read_corpus(find_files(data).train)
+    corpus = read_corpus(find_files([data]).train)
     chosen = np.random.default_rng(0).permutation(len(corpus))[: round(count / 0.9)]
     corpus = corpus.select([int(row) for row in chosen], corpus.source)
     path = TextPath.create(CONFIG.text, create_registry(), CONFIG.limits)
