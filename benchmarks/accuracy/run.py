@@ -1,7 +1,7 @@
 """Accuracy of the default bundle beside what a user would take instead, on the official test files.
 
-Baselines, trained on the same texts in the same run (validation texts included, which they have no use for):
-B1, TF-IDF of word 1–2-grams and a linear SVM; B2, the same with character 2–5-grams beside it.
+The baselines are the report's, B1 and B2 of :mod:`sortgate_training.report.baselines`, trained on the same texts in the
+same run (validation texts included, which they have no use for).
 
 Usage: python benchmarks/accuracy/run.py DATA_FOLDER NAME [NAME …] [--seeds 3] [--json] [--set key=value …]
 """
@@ -9,8 +9,6 @@ Usage: python benchmarks/accuracy/run.py DATA_FOLDER NAME [NAME …] [--seeds 3]
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import json
 import statistics
 import subprocess
@@ -21,44 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import f1_score
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.svm import LinearSVC
 
 from sortgate import Classifier
-
-
-def read(folder: Path, part: str) -> tuple[list[str], list[str]]:
-    """Return texts and labels of a part, none when there is no such file."""
-    path = folder / f"{part}.csv.gz"
-    if not path.exists():
-        return [], []
-    csv.field_size_limit(1 << 30)
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [row["text"] for row in rows], [row["label"] for row in rows]
-
-
-def baselines() -> dict[str, Any]:
-    """Return the models by name."""
-
-    def words() -> TfidfVectorizer:
-        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2)
-    return {
-        "B1": make_pipeline(words(), LinearSVC()),
-        "B2": make_pipeline(make_union(words(), characters), LinearSVC()),
-    }
+from sortgate_training.data import read_corpus
+from sortgate_training.datafiles import find_files
+from sortgate_training.metrics import measure as figures
+from sortgate_training.report.baselines import train_baselines
+from sortgate_training.report.statistics import mcnemar
 
 
 def train(folder: Path, seed: int, settings: list[str], texts: list[str]) -> tuple[list[str | None], float, float]:
     """Train with default settings; returns the answers to ``texts``, seconds, and microseconds a text on one core."""
     with tempfile.TemporaryDirectory() as out:
-        arguments = ["train", str(folder), "--out", f"{out}/bundle", "--seed", str(seed), "--json"]
-        arguments += ["--no-baselines"]
+        arguments = ["train", str(folder), "--out", f"{out}/bundle", "--seed", str(seed), "--json", "--no-baselines"]
         arguments += [part for setting in settings for part in ("--set", setting)]
         started = time.perf_counter()
         done = subprocess.run(
@@ -73,38 +46,29 @@ def train(folder: Path, seed: int, settings: list[str], texts: list[str]) -> tup
         return answers, seconds, (time.perf_counter() - started) / len(texts) * 1e6
 
 
-def mcnemar(truth: list[str], one: list[Any], other: list[Any]) -> float:
-    """Return the p-value of McNemar's exact test that both are right equally often."""
-    first = sum(a == t != b for t, a, b in zip(truth, one, other, strict=True))
-    second = sum(b == t != a for t, a, b in zip(truth, one, other, strict=True))
-    return float(binomtest(first, first + second).pvalue) if first + second else 1.0
-
-
 def measure(folder: Path, seeds: int, settings: list[str]) -> dict[str, Any]:
     """Return the figures of one data set, in per cent."""
-    learned, labels = read(folder, "train")
-    more, more_labels = read(folder, "valid")
-    texts, truth = read(folder, "test")
-    answers = {
-        name: list(model.fit(learned + more, labels + more_labels).predict(texts))
-        for name, model in baselines().items()
-    }
-    accuracy = {name: 100 * float(np.mean(np.array(given) == truth)) for name, given in answers.items()}
-    best = max(accuracy, key=accuracy.__getitem__)
+    files = find_files([folder])
+    learned, judged = read_corpus([*files.train, *files.validation]), read_corpus(files.test)
+    texts, truth = judged.texts, judged.labels
+    baselines = {made.name: made.answers for made in train_baselines(learned, texts)[0]}
+    found = {name: figures(truth, answers) for name, answers in baselines.items()}
+    best = max(found, key=lambda name: found[name].accuracy)
+    best_right = np.array(baselines[best]) == np.array(truth)
     rates, macro, seconds, cost, chances = [], [], [], [], []
     for seed in range(seeds):
         given, took, microseconds = train(folder, seed, settings, texts)
-        rates.append(100 * float(np.mean([a == t for a, t in zip(given, truth, strict=True)])))
-        macro.append(100 * float(f1_score(truth, ["" if a is None else a for a in given], labels=sorted(set(truth)),
-                                          average="macro")))  # fmt: skip
+        mine = figures(truth, given)
+        rates.append(100 * mine.accuracy)
+        macro.append(100 * mine.macro_f1)
         seconds.append(took)
         cost.append(microseconds)
-        chances.append(mcnemar(truth, given, answers[best]))
+        chances.append(mcnemar(np.array([a == t for a, t in zip(given, truth, strict=True)]), best_right).p)
     return {
-        "texts": len(texts), **accuracy, "sortgate": statistics.mean(rates), "seeds": rates,
-        "macro_f1": statistics.mean(macro), "baseline_macro_f1": 100 * float(f1_score(truth, answers[best],
-        average="macro")), "gain": statistics.mean(rates) - accuracy[best], "mcnemar_p": chances,
-        "train_s": statistics.median(seconds), "us_per_text": statistics.median(cost),
+        "texts": len(texts), **{name: 100 * made.accuracy for name, made in found.items()},
+        "sortgate": statistics.mean(rates), "seeds": rates, "macro_f1": statistics.mean(macro),
+        "baseline_macro_f1": 100 * found[best].macro_f1, "gain": statistics.mean(rates) - 100 * found[best].accuracy,
+        "mcnemar_p": chances, "train_s": statistics.median(seconds), "us_per_text": statistics.median(cost),
     }  # fmt: skip
 
 

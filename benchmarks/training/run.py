@@ -2,7 +2,8 @@
 
 The yardstick is what tutorials show: shuffled batches of 64, ``pack_padded_sequence``, one bidirectional LSTM, maximum
 and mean over time, Adam over all weights. Ours is the loop of ``sortgate train`` with everything that it does besides:
-clipping, averaging of weights, a schedule, dropout. Passes alternate, and the medians of their ratios and speeds count.
+clipping, averaging of weights, a schedule, dropout, vectors
+of character n-grams. Passes alternate, and the medians of their ratios and speeds count.
 Texts are split by the seed; both are judged on the same held-out tenth. Ours is judged by its network alone.
 
 Usage: python benchmarks/training/run.py DATA [--texts 8000] [--rounds 3] [--threads 2] [--vocabulary SIZE …] [--json]
@@ -27,15 +28,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sortgate.plugins import create_registry
 from sortgate.textpath import Encoded, TextPath
+from sortgate.vocabulary import Vocabulary
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import read_corpus
 from sortgate_training.datafiles import find_files
 from sortgate_training.logits import torch_logits
-from sortgate_training.loop import Step
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.objective import Optimizer, create_schedule
+from sortgate_training.step import Step
 
 CONFIG = TrainingConfig()
 
@@ -85,9 +87,9 @@ class TextbookRun:
 class OurRun:
     """Passes of ``sortgate train``."""
 
-    def __init__(self, texts: EncodedTexts, vocabulary: int, labels: int, passes: int) -> None:
+    def __init__(self, texts: EncodedTexts, size: int, tokens: Vocabulary, labels: int, passes: int) -> None:
         torch.manual_seed(0)
-        self.module = RecurrentClassifier(CONFIG.model, vocabulary, labels)
+        self.module = RecurrentClassifier(CONFIG.model, size, labels, tokens)
         bounds = {"batch_size": CONFIG.batch_size, "batch_tokens": CONFIG.batch_tokens}
         self.batches = TrainingBatches(texts, seed=0, **bounds)
         self.average = WeightAverage(self.module, CONFIG.optimizer.averaging)
@@ -107,8 +109,8 @@ def accuracy(module: nn.Module, texts: EncodedTexts) -> float:
     return float((torch_logits(module, texts).argmax(axis=1) == texts.targets).mean())
 
 
-def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, int, int]:
-    """Return texts to learn from and to judge on, the vocabulary's size and the count of labels."""
+def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, Vocabulary, int]:
+    """Return texts to learn from and to judge on, the vocabulary and the count of labels."""
     corpus = read_corpus(find_files([data]).train)
     chosen = np.random.default_rng(0).permutation(len(corpus))[: round(count / 0.9)]
     corpus = corpus.select([int(row) for row in chosen], corpus.source)
@@ -123,13 +125,13 @@ def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, int, int]:
     cut = round(len(rows) * 0.9)
     parts = [EncodedTexts([ids for ids, _ in part], [label for _, label in part]) for part in (rows[:cut], rows[cut:])]
     assert path.vocabulary is not None
-    return parts[0], parts[1], len(path.vocabulary), len(number)
+    return parts[0], parts[1], path.vocabulary, len(number)
 
 
-def compare(data: tuple[EncodedTexts, EncodedTexts, int, int], size: int, rounds: int) -> dict[str, Any]:
+def compare(data: tuple[EncodedTexts, EncodedTexts, Vocabulary, int], size: int, rounds: int) -> dict[str, Any]:
     """Alternate passes of both; returns the figures."""
-    learned, judged, _, labels = data
-    ours, theirs = OurRun(learned, size, labels, rounds), TextbookRun(learned, size, labels)
+    learned, judged, tokens, labels = data
+    ours, theirs = OurRun(learned, size, tokens, labels, rounds), TextbookRun(learned, size, labels)
     seconds: dict[str, list[float]] = {"ours": [], "textbook": []}
     for _ in range(rounds):
         for name, run in (("textbook", theirs), ("ours", ours)):
@@ -163,7 +165,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     data = read(arguments.data, arguments.texts)
-    sizes = [max(size, data[2]) for size in arguments.vocabulary or [data[2]]]
+    sizes = [max(size, len(data[2])) for size in arguments.vocabulary or [0]]
     results = [compare(data, size, arguments.rounds) for size in sizes]
     if arguments.json:
         print(json.dumps({"data": arguments.data.name, "threads": arguments.threads, "results": results}))

@@ -210,6 +210,24 @@ def test_jsonl_gz_tsv_and_named_columns(tmp_path: Path, rows: Any, check: Any) -
     assert finding(report, "train", "columns")["what"] == "d.tsv: column 2 taken as the label; no header"
 
 
+def test_several_files_are_one_and_rows_count_on(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
+    texts = rows(300)
+    one = write_rows(tmp_path / "one.csv", texts[:200])
+    other = write_rows(tmp_path / "other.csv", [*texts[200:], texts[0]])
+    report = check(one, str(other))
+    part = report["parts"][0]
+    assert (part["file"], part["rows"], part["texts"]) == ("one.csv and 1 more", 301, 301)
+    assert finding(report, "train", "duplicates")["examples"][0]["rows"] == [1, 301]
+    assert run(["init", str(one), str(other), "-o", str(tmp_path / "c.toml")]) == 0
+    assert f"{one} {other} --config" in (tmp_path / "c.toml").read_text()
+
+
+def test_joined_labels_are_pointed_out(tmp_path: Path, write_rows: Any, check: Any) -> None:
+    labels = ["a|b", "b|c", "a|c", "a|b|c"]
+    report = check(write_rows(tmp_path / "d.csv", [(f"word{i} text", labels[i % 4]) for i in range(80)]))
+    assert any("--label-separator '|'" in found["what"] for found in report["findings"])
+
+
 def test_other_text_paths_are_checked_too(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
     data = write_rows(tmp_path / "d.csv", rows(200))
     config = tmp_path / "c.toml"

@@ -17,7 +17,8 @@ from sortgate_training.batches import Batch
 from sortgate_training.budget import Budget
 from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
-from sortgate_training.loop import Batches, Control, Epoch, History, Judgement, fit
+from sortgate_training.history import Epoch, History, Judgement
+from sortgate_training.loop import Batches, Control, fit
 
 CONFIG = TrainingConfig(
     epochs=6, patience=2, optimizer=OptimizerConfig(learning_rate=0.1), schedule=ScheduleConfig(name="constant")
@@ -161,8 +162,8 @@ def test_after_a_good_epoch_a_diverging_run_keeps_it() -> None:
     history = fit(module, Texts(), nn.CrossEntropyLoss(), lambda _: next(judged), CONFIG, Watched())
     assert history.best == 1
     assert history.stopped.startswith("training diverged after epoch 1 (training diverges: the validation loss is nan")
-    assert history.divergence() == history.stopped
-    assert history_of([0.9], [0.8], best=1).divergence() is None
+    assert history.diverged
+    assert history_of([0.9], [0.8], best=1).diverged is False
 
 
 @pytest.mark.parametrize(("metric", "best"), [("macro_f1", 3), ("accuracy", 2), ("loss", 1)])

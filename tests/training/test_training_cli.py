@@ -255,7 +255,33 @@ def test_a_time_budget_ends_training_with_a_bundle(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["stopped"] == "the time budget is spent"
     assert "s are for training, the rest for judging and export" in captured.err
+    assert "no baselines were trained within the time budget" in captured.err
     assert Classifier.load(out)(["a1 a2"])[0].label
+
+
+def test_epochs_are_judged_as_they_will_be_served(files: Path, tmp_path: Path) -> None:
+    """The kept epoch's figures are the bundle's: n-gram path included, weights averaged."""
+    out = tmp_path / "toy"
+    held_out = ["--validation", str(files / "test.csv"), "--test", str(files / "test.csv")]
+    # a network that learns nothing: alone it would be right by chance only
+    idle = ["--epochs", "1", "--set", "optimizer.learning_rate=1e-9"]
+    assert run(["train", str(files / "train.csv"), "--out", str(out), "--quiet", *held_out, *QUICK, *idle]) == 0
+    metrics = Bundle.open(out).manifest.metrics
+    kept = metrics["history"]["epochs"][metrics["history"]["best"] - 1]
+    test = metrics["test"]
+    answered = test["texts"] - test["unanswered"]  # a text without a word: only the bundle's figures count it
+    assert kept["validation_accuracy"] * answered == pytest.approx(test["accuracy"] * test["texts"])
+
+
+def test_vectors_of_characters_change_the_model_and_not_its_size(files: Path, tmp_path: Path) -> None:
+    models = {}
+    for choice in ("true", "false"):
+        out = tmp_path / choice
+        arguments = ["--quiet", "--epochs", "1", "--set", f"model.characters={choice}", *QUICK]
+        assert run(["train", str(files), "--out", str(out), *arguments]) == 0
+        models[choice] = Bundle.open(out).read("model.onnx")
+    assert models["true"] != models["false"]
+    assert len(models["true"]) == len(models["false"])
 
 
 @pytest.mark.parametrize(("out", "says"), [("bad name", "a bundle's name is"), ("file/toy", "file is a file")])

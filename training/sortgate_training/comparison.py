@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from sortgate.errors import DataError
+from sortgate_training.labelling import listed
 from sortgate_training.metrics import Metrics, measure
 from sortgate_training.report.figures import SIGNIFICANCE
 from sortgate_training.report.judged import Judged
@@ -100,11 +101,13 @@ def check_labels(first: Sequence[str], second: Sequence[str]) -> str | None:
     if one == other:
         return None
     if not one & other:
-        raise DataError(
-            f"the two bundles have no label in common ({_some(one)} and {_some(other)}): they cannot be compared"
-        )
-    parts = [f"only the first knows {_some(one - other)}"] if one - other else []
-    parts += [f"only the second knows {_some(other - one)}"] if other - one else []
+        names = " and ".join(listed(sorted(labels), 3) for labels in (one, other))
+        raise DataError(f"the two bundles have no label in common ({names}): they cannot be compared")
+    parts = [
+        f"only the {which} knows {listed(sorted(labels), 3)}"
+        for which, labels in (("first", one - other), ("second", other - one))
+        if labels
+    ]
     return f"the label sets differ: {', '.join(parts)}"
 
 
@@ -132,8 +135,3 @@ def compare_answers(first: Judged, second: Judged) -> Comparison:
 
 def _went(label: str, before: str | None, after: str | None) -> Literal["right", "wrong", "neither"]:
     return "right" if after == label else "wrong" if before == label else "neither"
-
-
-def _some(labels: set[str]) -> str:
-    listed = sorted(labels)
-    return ", ".join(repr(label) for label in listed[:3]) + (", …" if len(listed) > 3 else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sortgate.errors import DataError
-from sortgate_training.labelling import LabelSet, is_multi_label, label_set, separator_note
+from sortgate_training.labelling import LabelSet, is_multi_label, label_set, listed, separator_note
 from sortgate_training.readers import Label, read_rows
 
 
@@ -101,15 +101,19 @@ def read_corpus(
         texts.extend(text for text, _ in rows)
         labels.extend(label for _, label in rows)
         notes += said
-        # a file's name may be any bytes, the manifest's may not
-        name = path.name.encode("utf-8", "replace").decode()
-        read.append({"file": name, "sha256": _digest(path), "rows": len(rows)})
-    source = read[0]["file"] + (f" and {len(read) - 1} more" if len(read) > 1 else "")
-    corpus = _settle(texts, labels, label_separator, source)
+        read.append({"file": source_of([path]), "sha256": _digest(path), "rows": len(rows)})
+    corpus = _settle(texts, labels, label_separator, source_of(files))
     if not corpus.texts:
         raise DataError(f"{files[0]}: no labelled text in it ({len(texts)} rows, all without a text or a label)")
     facts = {**(read[0] if len(read) == 1 else {"files": read, "rows": len(texts)}), **corpus.facts}
     return replace(corpus, facts=facts, notes=notes + corpus.notes)
+
+
+def source_of(paths: Sequence[Path]) -> str:
+    """Return the name of the first file, and how many more there are; never a whole path."""
+    # a file's name may be any bytes, the manifest's may not
+    name = paths[0].name.encode("utf-8", "replace").decode()
+    return name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def _settle(texts: list[str], labels: list[Label], separator: str | None, source: str) -> Corpus:
@@ -162,10 +166,9 @@ def check_learnable(corpus: Corpus) -> list[str]:
         raise DataError(f"{corpus.source}: only one label, {min(counts)!r}; there is nothing to tell apart")
     alone = sorted(label for label, count in counts.items() if count == 1)
     if alone:
-        names = ", ".join(repr(label) for label in alone[:5]) + (", …" if len(alone) > 5 else "")
+        which = "label" if len(alone) == 1 else f"{len(alone)} labels:"
         raise DataError(
-            f"{corpus.source}: one example only for {'label' if len(alone) == 1 else f'{len(alone)} labels:'} {names}; "
-            "add examples, or drop or merge such labels"
+            f"{corpus.source}: one example only for {which} {listed(alone)}; add examples, or drop or merge such labels"
         )
     return sorted(counts)
 
@@ -188,8 +191,7 @@ def foreign_note(train: Corpus, other: Corpus) -> str | None:
     texts = sum(bool(labels) for labels in foreign)
     if not texts:
         return None
-    distinct = sorted({label for labels in foreign for label in labels})
-    names = ", ".join(repr(label) for label in distinct[:5]) + (", …" if len(distinct) > 5 else "")
+    names = listed(sorted({label for labels in foreign for label in labels}))
     if not known & other.counts().keys():
         raise DataError(f"{other.source}: none of its labels ({names}) occurs in {train.source}")
     return f"{other.source}: {texts} texts have labels that {train.source} lacks ({names}): they count as wrong"

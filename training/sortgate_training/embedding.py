@@ -36,7 +36,6 @@ class TokenEmbedding(nn.Module):
 
     def __init__(self, size: int, width: int, tokens: Iterable[str] | None = None) -> None:
         super().__init__()
-        self.size = size
         self.words = nn.Embedding(size, width, padding_idx=PADDING_ID, sparse=True)
         nn.init.normal_(self.words.weight, std=_WORD_STD)
         with torch.no_grad():
@@ -53,6 +52,11 @@ class TokenEmbedding(nn.Module):
         self.register_buffer("numbers", torch.tensor([at for row in buckets for at in row]), persistent=False)
         self.ngrams = nn.EmbeddingBag(BUCKETS, width, mode="mean", sparse=True)
         nn.init.normal_(self.ngrams.weight, std=_NGRAM_STD)
+
+    @property
+    def size(self) -> int:
+        """Count of ids."""
+        return self.words.num_embeddings
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the vectors."""

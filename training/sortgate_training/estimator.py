@@ -26,7 +26,7 @@ from sortgate_training.estimator_data import KINDS, as_labels, as_texts, restore
 from sortgate_training.folders import add_version, pack_folder, unpack_folder
 
 if TYPE_CHECKING:
-    from sortgate_training.loop import History
+    from sortgate_training.history import History
 
 
 class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -86,6 +86,8 @@ class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if len(classes) < 2:
             raise ValueError(f"SortgateClassifier needs at least two classes; there is 1 class, {classes[0]!r}")
         config = self._settled()
+        settings = Settings.from_env()
+        registry = create_registry(plugins_dir=settings.plugins_dir, allow=settings.plugins)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; see `sortgate train`
         from sortgate_training.progress import TrainingProgress
         from sortgate_training.run import train_bundle
@@ -103,7 +105,7 @@ class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             try:
                 parts = divide(corpus, None, None, config.split, config.seed, say)
                 trained = train_bundle(
-                    Path(folder) / "classifier", parts, config, create_registry(**_plugins()),
+                    Path(folder) / "classifier", parts, config, registry,
                     say=say, watch=lambda count, epochs: TrainingProgress(console, count, epochs), threads=self.threads,
                 )  # fmt: skip
             except DataError as error:
@@ -193,11 +195,6 @@ class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if "_loaded" in state:
             state["_loaded"] = None
         return state
-
-
-def _plugins() -> dict[str, Any]:
-    settings = Settings.from_env()
-    return {"plugins_dir": settings.plugins_dir, "allow": settings.plugins}
 
 
 def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from sortgate.errors import TrainingError
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import Batch
 from sortgate_training.config import OptimizerConfig
-from sortgate_training.loop import Batches, Step
+from sortgate_training.loop import Batches
 from sortgate_training.objective import Loss, Optimizer
+from sortgate_training.step import Step
 
 #: First and last rate, how many there are, and the steps of each at least.
 LOWEST, HIGHEST, RATES, STEPS = 1e-5, 1.0, 26, 8

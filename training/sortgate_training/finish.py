@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
-from sortgate_training.loop import History
+from sortgate_training.history import History
+from sortgate_training.judging import Cut
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
 from sortgate_training.report.baselines import Baseline, skipping, train_baselines
@@ -46,21 +47,6 @@ _LIBRARIES = ("sortgate", "sortgate-training", "torch", "onnx", "onnxruntime", "
 
 
 @dataclass(frozen=True)
-class Cut:
-    """From which scores on labels are given, and what to know about that.
-
-    Attributes:
-        thresholds: multi-label only: of each label.
-        abstain: single-label only: below this score of the best label there is no answer; None for always one.
-        notes: in sentences.
-    """
-
-    thresholds: dict[str, float] | None = None
-    abstain: float | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Fitted:
     """Everything that a run has made: ``parity`` is the largest logit difference between PyTorch and ONNX Runtime."""
 
@@ -72,7 +58,7 @@ class Fitted:
     temperature: float
     parity: float
     chosen: Chosen
-    cut: Cut = Cut()
+    cut: Cut
 
 
 @dataclass(frozen=True)
@@ -96,8 +82,11 @@ def finish(
     *,
     say: Callable[[str], None],
     command: str = "",
+    hurried: bool = False,
 ) -> Trained:
     """Judge the classifier as it will be served, beside its baselines, and write the bundle.
+
+    ``hurried`` leaves the baselines out, unless the configuration insists on them.
 
     Raises:
         BundleError: the bundle cannot be written; nothing of it is left.
@@ -124,11 +113,16 @@ def finish(
     notes = [note for corpus in (parts.train, parts.validation, parts.test) for note in corpus.notes]
     notes += [
         words
-        for words in (fitted.history.divergence(), fitted.history.overfitting(), *fitted.cut.notes, chosen.reason)
+        for words in (
+            fitted.history.diverged and fitted.history.stopped,
+            fitted.history.overfitting(),
+            *fitted.cut.notes,
+            chosen.reason,
+        )
         if words
     ]
 
-    rivals, missing = _rivals(parts, part.texts, config, say)
+    rivals, missing = _rivals(parts, part.texts, config, hurried, say)
     if missing:
         say(missing)
         notes.append(missing)
@@ -174,12 +168,14 @@ def finish(
 
 
 def _rivals(
-    parts: Parts, texts: Sequence[str], config: TrainingConfig, say: Callable[[str], None]
+    parts: Parts, texts: Sequence[str], config: TrainingConfig, hurried: bool, say: Callable[[str], None]
 ) -> tuple[list[Baseline], str]:
     """Return the baselines' answers, and a sentence on what is missing."""
     train, validation = parts.train, parts.validation
     if train.sets is not None:
         return [], "no baselines were trained: they are for one label a text so far"
+    if hurried and config.report.baselines == "auto":
+        return [], "no baselines were trained within the time budget; report.baselines=true trains them all the same"
     learned = train
     if len(parts.test):
         learned = Corpus(train.texts + validation.texts, train.labels + validation.labels, train.source)

@@ -28,6 +28,12 @@ def label_set(label: Label, separator: str | None) -> LabelSet | None:
     return tuple(sorted({name for part in label if (name := part.strip())}))
 
 
+def listed(labels: Iterable[str], most: int = 5) -> str:
+    """Name the first few labels, quoted."""
+    names = [repr(label) for label in labels]
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 def separator_note(source: str, labels: Sequence[str]) -> str | None:
     """Suggest ``--label-separator`` where most labels look joined: they share a separator, and their parts recur."""
     distinct = set(labels)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import torch
@@ -19,61 +19,13 @@ from sortgate_training.batches import Batch
 from sortgate_training.budget import Budget
 from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
+from sortgate_training.history import Epoch, History, Judgement
 from sortgate_training.interrupt import Stop, stop_on_signals
 from sortgate_training.objective import Loss, Optimizer, create_schedule
+from sortgate_training.step import CPU, Step
 
 #: Guessing among a hundred thousand labels costs 11.5: with a loss like this one, training has diverged.
 MAX_LOSS = 1e4
-_DIVERGED = "training diverged"
-_CPU = torch.device("cpu")
-
-
-class Judgement(NamedTuple):
-    """How good the module is on the validation texts; ``loss`` is the plain cross-entropy, a text's mean."""
-
-    loss: float
-    accuracy: float
-    macro_f1: float
-
-
-class Epoch(msgspec.Struct, frozen=True):
-    """What one epoch came to; losses are means a text, ``train_loss`` under dropout and while weights still moved."""
-
-    number: int
-    train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    validation_macro_f1: float
-    texts_per_s: float
-    seconds: float
-
-
-class History(msgspec.Struct):
-    """All epochs, the number of the one that was kept, and why training ended."""
-
-    epochs: list[Epoch] = []
-    best: int = 0
-    stopped: str = ""
-
-    def divergence(self) -> str | None:
-        """Return why training ended where it diverged after a good epoch, None when it did not."""
-        return self.stopped if self.stopped.startswith(_DIVERGED) else None
-
-    def overfitting(self) -> str | None:
-        """Say in words when training and validation parted, None when they did not."""
-        if len(self.epochs) < 2:
-            return None
-        turn = min(self.epochs, key=lambda epoch: epoch.validation_loss)
-        last = self.epochs[-1]
-        # A rise of a few per cent is noise: a small validation part has that from one epoch to the next.
-        if last.validation_loss < 1.05 * turn.validation_loss or last.train_loss >= turn.train_loss:
-            return None
-        return (
-            f"the model overfits after epoch {turn.number}: up to epoch {last.number} the training loss fell from "
-            f"{turn.train_loss:.3f} to {last.train_loss:.3f}, but the validation loss rose from "
-            f"{turn.validation_loss:.3f} to {last.validation_loss:.3f}; epoch {self.best} is kept. "
-            "More texts help most, then a higher model.dropout or a smaller model.hidden"
-        )
 
 
 class Batches(Protocol):
@@ -120,7 +72,7 @@ class Control:
     resumed: Checkpoint | None = None
     budget: Budget | None = None
     log: Callable[[Epoch], None] = lambda _: None
-    device: torch.device = _CPU
+    device: torch.device = CPU
 
 
 def fit(
@@ -157,7 +109,8 @@ def fit(
         except TrainingError as error:
             if not run.weights:
                 raise
-            run.history.stopped = f"{_DIVERGED} after epoch {len(run.history.epochs)} ({error})"
+            run.history.stopped = f"training diverged after epoch {len(run.history.epochs)} ({error})"
+            run.history.diverged = True
     if not run.weights:
         run.save()
         raise KeyboardInterrupt
@@ -325,50 +278,6 @@ def _score(judgement: Judgement, metric: str) -> tuple[float, float]:
     if metric == "loss":
         return -judgement.loss, judgement.macro_f1
     return (judgement.accuracy if metric == "accuracy" else judgement.macro_f1), -judgement.loss
-
-
-class Step:
-    """Learns from one batch."""
-
-    def __init__(
-        self,
-        module: nn.Module,
-        loss_of: Loss,
-        optimizer: Optimizer,
-        factor: Callable[[int], float],
-        average: WeightAverage,
-        device: torch.device | None = None,
-    ) -> None:
-        self.module = module
-        self.loss_of = loss_of
-        self.optimizer = optimizer
-        self.factor = factor
-        self.average = average
-        self.device = device or _CPU
-        # bfloat16 has float32's range, so gradients need no scaling; older cards, which lack it, train in float32
-        self.mixed = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        self.done = 0
-
-    def __call__(self, batch: Batch, epoch: int) -> float:
-        """Return the loss, a text's mean."""
-        self.optimizer.zero_grad()
-        batch = batch.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-            logits = self.module(batch.ids, batch.lengths)
-        loss = self.loss_of(logits.float(), batch.targets)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {epoch}: the steps are too large; lower optimizer.learning_rate "
-                f"(now {self.optimizer.rate:g}) or set optimizer.gradient_clip=1"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        gradients = self.optimizer.gradients()
-        self.average.before(gradients)
-        self.optimizer.step(gradients, self.factor(self.done))
-        self.average.update()
-        self.done += 1
-        return value
 
 
 def _judge(module: nn.Module, judge: Callable[[nn.Module], Judgement]) -> Judgement:

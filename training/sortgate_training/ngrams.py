@@ -84,12 +84,13 @@ def _for_each_label(coefficients: Any, intercept: Any, labels: int) -> tuple[Any
 def _fit_each(x: Any, learned: Any, held_out: Any, judged: Any, iterations: int) -> tuple[Any, Any]:
     """Return coefficients and intercepts of one logistic regression a label, all with the same strength."""
     least, kept = np.inf, None
+    transposed = x.T.tocsr()
     coefficients, intercept = np.zeros((learned.shape[1], x.shape[1]), np.float32), np.zeros(learned.shape[1])
     for strength in STRENGTHS:
         for start in range(0, learned.shape[1], _AT_ONCE):
             block = slice(start, start + _AT_ONCE)
             coefficients[block], intercept[block] = _fit_block(
-                x, learned[:, block], coefficients[block], intercept[block], strength, iterations
+                x, transposed, learned[:, block], coefficients[block], intercept[block], strength, iterations
             )
         loss = negative_log_likelihood((held_out @ coefficients.T + intercept).astype(np.float32), judged)
         if loss >= least:
@@ -98,14 +99,15 @@ def _fit_each(x: Any, learned: Any, held_out: Any, judged: Any, iterations: int)
     return kept or (coefficients, intercept)
 
 
-def _fit_block(x: Any, targets: Any, coefficients: Any, intercept: Any, strength: float, iterations: int) -> Any:
+def _fit_block(
+    x: Any, transposed: Any, targets: Any, coefficients: Any, intercept: Any, strength: float, iterations: int
+) -> Any:
     """Return the weights ``[labels, features]`` and ``[labels]``, from where they are.
 
     One L-BFGS over all labels: it reads the sparse features once a step, not once a step and label.
     """
     shape = (x.shape[1] + 1, targets.shape[1])
     truth = targets.astype(np.float32)
-    transposed = x.T.tocsr()
 
     def loss(flat: Any) -> tuple[float, Any]:
         weights = flat.reshape(shape)
@@ -146,6 +148,7 @@ class _Features:
         pair_idf[0] = 0.0
         self._pair_idf = pair_idf
         self._characters = _character_matrix(vocabulary, seen, count, config)
+        self._character_norms = self._characters.power(2).sum(axis=1).A1  # squared, of each word
 
     def matrix(self, texts: EncodedTexts) -> Any:
         """Return the features ``[texts, words + pairs + character n-grams]``, float32.
@@ -153,13 +156,12 @@ class _Features:
         Made in blocks of texts: in float64, and joined at once, they would be most of a run's memory.
         """
         ends = np.cumsum(texts.lengths)
-        norms = self._characters.power(2).sum(axis=1).A1
         blocks = []
         for first in range(0, len(texts), BLOCK):
             last = min(first + BLOCK, len(texts))
             start, end = int(ends[first] - texts.lengths[first]), int(ends[last - 1])
             rows = np.repeat(np.arange(last - first), texts.lengths[first:last])
-            blocks.append(self._block(texts.flat()[start:end], rows, last - first, norms))
+            blocks.append(self._block(texts.flat()[start:end], rows, last - first))
         width = blocks[0].shape[1]
         starts = np.cumsum([0, *(block.nnz for block in blocks)])
         ends_of_rows = np.concatenate(
@@ -172,14 +174,14 @@ class _Features:
         kind = np.int32 if starts[-1] < 2**31 else np.int64
         return sparse.csr_matrix((data, indices, ends_of_rows.astype(kind)), shape=(len(texts), width), copy=False)
 
-    def _block(self, ids: Any, rows: Any, count: int, norms: Any) -> Any:
-        """Return the features of ``count`` texts; ``norms`` are the squared ones of each word's characters."""
+    def _block(self, ids: Any, rows: Any, count: int) -> Any:
+        """Return the features of ``count`` texts."""
         words = _counts(rows, ids, (count, self._size))
         found = self.keys.rows(pair_keys(ids, rows, self._size))
         pairs = _counts(rows[found > 0], found[found > 0], (count, len(self._pair_idf)))
         word_norm = words @ self._idf**2 + pairs @ self._pair_idf**2
         weighted = sparse.hstack([words @ sparse.diags(self._idf), pairs @ sparse.diags(self._pair_idf)])
-        characters = _divided(words @ self._characters, words @ norms)
+        characters = _divided(words @ self._characters, words @ self._character_norms)
         return sparse.hstack([_divided(weighted, word_norm), characters], dtype=np.float32).tocsr()
 
     def tables(self, coefficients: Any, intercept: Any) -> NgramTables:
@@ -188,8 +190,7 @@ class _Features:
         word = coefficients[:, :pairs_at].T * self._idf[:, None]
         pair = coefficients[:, pairs_at:characters_at].T * self._pair_idf[:, None]
         character = self._characters @ coefficients[:, characters_at:].T
-        norm = self._characters.power(2).sum(axis=1).A1
-        words = np.column_stack([word, self._idf**2, character, norm]).astype(np.float32)
+        words = np.column_stack([word, self._idf**2, character, self._character_norms]).astype(np.float32)
         pairs = np.column_stack([pair, self._pair_idf**2]).astype(np.float32)
         return NgramTables(words, pairs, self.keys, np.asarray(intercept, dtype=np.float32))
 

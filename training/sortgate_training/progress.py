@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from sortgate_training.loop import Epoch
+from sortgate_training.history import Epoch
 
 
 class TrainingProgress:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.special import expit, logit, softmax
-from torch import nn
+from scipy.special import logit
 
 from sortgate.bundle import ModelInfo
 from sortgate.errors import ConfigurationError, DataError, TrainingError
@@ -21,25 +20,24 @@ from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts, TrainingBatches
 from sortgate_training.budget import Budget
-from sortgate_training.calibration import fit_temperature, negative_log_likelihood
+from sortgate_training.calibration import fit_temperature
 from sortgate_training.config import TrainingConfig
-from sortgate_training.data import Corpus
+from sortgate_training.encoding import encode_part
 from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
-from sortgate_training.finish import Cut, Fitted, Trained, finish
+from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
+from sortgate_training.judging import choose_cut, judge, judge_logits
 from sortgate_training.logits import torch_logits
-from sortgate_training.loop import Control, Judgement, Watcher, fit
-from sortgate_training.metrics import macro_f1, measure
+from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.mixing import mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
-from sortgate_training.ngrams import FloatArray, fit_ngrams
-from sortgate_training.objective import create_loss, create_multi_label_loss
+from sortgate_training.ngrams import fit_ngrams
+from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
 from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
-from sortgate_training.thresholds import Goal, choose_abstention, choose_thresholds, few_positives, parse_goal
 
 
 def train_bundle(
@@ -85,34 +83,13 @@ def train_bundle(
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, device=where.type))
-    torch.set_num_threads(threads)
-    torch.manual_seed(config.seed)
-    path = TextPath.create(config.text, registry, config.limits)
-    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
-    vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    labels = sorted(parts.train.counts())
-    _, learned = encode_part(path, parts.train, labels, say)
+    start = begin(parts, config, registry, where, threads, say)
+    path, vocabulary, labels, batches, recurrent = (
+        start.path, start.vocabulary, start.labels, start.batches, start.recurrent,
+    )  # fmt: skip
     held_out, judged = encode_part(path, parts.validation, labels, say)
-
-    multi_label = parts.train.task == "multi_label"
-    counts = (
-        learned.targets.sum(axis=0) if multi_label else np.bincount(learned.targets, minlength=len(labels))
-    ).tolist()
-    if 0 in counts:
-        label = labels[counts.index(0)]
-        raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
-
-    tables = fit_tables(learned, judged, vocabulary, len(labels), config, folder, say)
+    tables = fit_tables(start.learned, judged, vocabulary, len(labels), config, folder, say)
     ngram_logits = None if tables is None else tables.logits(judged)
-    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
-    tokens = vocabulary if config.model.characters else None
-    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
-    if multi_label:
-        start_at_frequencies(recurrent, counts, len(learned))
-        loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
-    else:
-        loss = create_loss(config.loss, labels, counts, where)
-    recurrent = recurrent.to(where)
     control = Control(every_s=every_s, resumed=resumed, budget=budget, device=where)
     if folder is not None:
         folder.begin()
@@ -131,10 +108,10 @@ def train_bundle(
         history = fit(
             recurrent,
             batches,
-            loss,
+            start.loss,
             lambda trained: judge(trained, judged, ngram_logits),
             config,
-            watch(len(learned), config.epochs_of(len(batches))),
+            watch(len(start.learned), config.epochs_of(len(batches))),
             control,
         )
     except TrainingError as error:
@@ -167,7 +144,7 @@ def train_bundle(
     if chosen.reason:
         say(chosen.reason)
     fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut)
-    trained = finish(out, parts, config, fitted, threads, say=say, command=command)
+    trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
     return trained
@@ -189,24 +166,64 @@ def learning_rates(
         TrainingError: the loss is no number from the start.
     """
     where = choose_device(device)
+    start = begin(parts, config, registry, where, threads, say)
+    return find_rate(start.recurrent, start.batches, start.loss, config.optimizer, where)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing."""
+
+    path: TextPath
+    vocabulary: Vocabulary
+    labels: list[str]
+    learned: EncodedTexts
+    batches: TrainingBatches
+    recurrent: RecurrentClassifier
+    loss: Loss
+
+
+def begin(
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    where: torch.device,
+    threads: int,
+    say: Callable[[str], None],
+) -> Start:
+    """Seed everything, fit the text path, and create network and loss.
+
+    Raises:
+        DataError: no text, or none of a label, is left after the text path.
+        PluginError: a component of the text path is unknown or refuses its parameters.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
     path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
     labels = sorted(parts.train.counts())
     _, learned = encode_part(path, parts.train, labels, say)
+    sets = learned.targets.ndim == 2
+    counts = (learned.targets.sum(axis=0) if sets else np.bincount(learned.targets, minlength=len(labels))).tolist()
+    if 0 in counts:
+        label = labels[counts.index(0)]
+        raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
-    vocabulary = cast("Vocabulary", path.vocabulary)
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
-    if parts.train.sets is None:
-        counts = np.bincount(learned.targets, minlength=len(labels)).tolist()
-        loss = create_loss(config.loss, labels, counts, where)
-    else:
-        counts = learned.targets.sum(axis=0).tolist()
+    if sets:
         start_at_frequencies(recurrent, counts, len(learned))
         loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
-    return find_rate(recurrent.to(where), batches, loss, config.optimizer, where)
+    else:
+        loss = create_loss(config.loss, labels, counts, where)
+    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss)
+
+
+def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:
+    """Set the output's bias to the log-odds of each label, or the first steps learn nothing else (Lin et al. 2017)."""
+    with torch.no_grad():
+        module.output.bias.copy_(torch.tensor([math.log((count + 1) / (texts - count + 1)) for count in counts]))
 
 
 def choose_device(name: str) -> torch.device:
@@ -255,98 +272,3 @@ def join(
     rates = [judgement[at] for judgement in judgements]
     say("validation {}: n-grams {:.4f}, recurrent network {:.4f}, both {:.4f}".format(figure, *rates))
     return hybrid
-
-
-def encode_part(
-    path: TextPath, corpus: Corpus, labels: list[str], say: Callable[[str], None]
-) -> tuple[list[Encoded], EncodedTexts]:
-    """Return the texts that pass the text path and have one of ``labels``, and the same as a table for the network.
-
-    Raises:
-        DataError: none is left.
-    """
-    number = {label: index for index, label in enumerate(labels)}
-    texts, targets, failed = [], [], 0
-    for item, names in zip(path.encode(corpus.texts), corpus.label_sets, strict=True):
-        numbers = [number[name] for name in names if name in number]
-        if not isinstance(item, Encoded):
-            failed += 1
-        elif numbers or not names:
-            texts.append(item)
-            targets.append(numbers)
-    if not texts:
-        raise DataError(f"{corpus.source}: no text is left after normalizing and tokenizing")
-    if failed:
-        say(f"{corpus.source}: {failed} of {len(corpus)} texts cannot be used (too long, or no tokens): left out")
-    cut = sum(text.truncated > 0 for text in texts)
-    if cut > len(texts) // 100:
-        say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to {path.limits.max_tokens} tokens")
-    ids = [text.ids for text in texts]
-    if corpus.sets is None:
-        return texts, EncodedTexts(ids, [numbers[0] for numbers in targets])
-    table = np.zeros((len(texts), len(labels)), dtype=np.bool_)
-    for row, numbers in enumerate(targets):
-        table[row, numbers] = True
-    return texts, EncodedTexts(ids, table)
-
-
-def judge(module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None) -> Judgement:
-    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served."""
-    logits = torch_logits(module, texts)
-    if ngram_logits is not None:
-        ngram, recurrent = mix(ngram_logits, logits, texts.targets)
-        logits = np.float32(ngram) * ngram_logits + np.float32(recurrent) * logits
-    return judge_logits(logits, texts.targets)
-
-
-def judge_logits(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> Judgement:
-    """Return the same of logits; sets of labels as they are with each label's threshold at its best F1."""
-    loss = negative_log_likelihood(logits, targets)
-    if targets.ndim == 2:
-        scores = expit(logits.astype(np.float64))
-        given = scores >= choose_thresholds(scores, targets, Goal("f1"))[0]
-        return Judgement(loss, float((given == targets).all(axis=1).mean()), macro_f1(targets, given))
-    metrics = measure([str(target) for target in targets], [str(answer) for answer in logits.argmax(axis=1)])
-    return Judgement(loss, metrics.accuracy, metrics.macro_f1)
-
-
-def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:
-    """Set the output's bias to the log-odds of each label, or the first steps learn nothing else (Lin et al. 2017)."""
-    with torch.no_grad():
-        module.output.bias.copy_(torch.tensor([math.log((count + 1) / (texts - count + 1)) for count in counts]))
-
-
-def choose_cut(
-    scaled: npt.NDArray[np.float32],
-    targets: npt.NDArray[Any],
-    labels: list[str],
-    config: TrainingConfig,
-    say: Callable[[str], None],
-) -> Cut:
-    """Return from which scores on labels are given, chosen on the validation texts' calibrated logits."""
-    if targets.ndim == 2:
-        goal = parse_goal(config.thresholds.goal)
-        thresholds, missed = choose_thresholds(expit(scaled.astype(np.float64)), targets, goal)
-        notes = [few_positives(labels, targets)]
-        if missed:
-            names = ", ".join(labels[label] for label in missed[:5]) + (", …" if len(missed) > 5 else "")
-            notes.append(
-                f"no threshold reaches {config.thresholds.goal} for {len(missed)} labels, hardly given: {names}"
-            )
-        cut = Cut(dict(zip(labels, thresholds.round(6).tolist(), strict=True)), None, [note for note in notes if note])
-    elif config.abstain.goal:
-        scores = softmax(scaled.astype(np.float64), axis=1)
-        found = choose_abstention(scores.max(axis=1), scores.argmax(axis=1) == targets, parse_goal(config.abstain.goal))
-        if found is None:
-            raise TrainingError(
-                f"no score reaches {config.abstain.goal} on the validation texts: set a lower abstain.goal"
-            )
-        threshold, precision, coverage = found
-        shares = f"{coverage:.1%} of validation texts, {precision:.1%} of them right"
-        note = f"answers from a score of {threshold:.3f}: {shares}"
-        cut = Cut(None, threshold, [note])
-    else:
-        cut = Cut()
-    for note in cut.notes:
-        say(note)
-    return cut

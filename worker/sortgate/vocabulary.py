@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
 from sortgate.errors import BundleFormatError
@@ -45,6 +45,11 @@ class Vocabulary:
         counts: Counter[str] = Counter()
         for tokens in token_lists:
             counts.update(tokens)
+        return cls.from_counts(counts, min_count=min_count, max_size=max_size)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], *, min_count: int = 2, max_size: int = 50_000) -> Vocabulary:
+        """Return what :meth:`build` would of texts in which the tokens occur so often."""
         kept = [(-count, token) for token, count in counts.items() if count >= min_count]
         kept.sort()
         return cls([token for _, token in kept[: max(0, max_size - FIRST_ID)]])

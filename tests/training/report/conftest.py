@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sortgate.bundle import Bundle, Manifest
-from sortgate_training.loop import Epoch, History
+from sortgate_training.history import Epoch, History
 from sortgate_training.report.baselines import Baseline
 from sortgate_training.report.figures import calibrate, figures_of
 from sortgate_training.report.judged import Judged

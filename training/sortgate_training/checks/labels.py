@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sortgate_training.checks.findings import Finding, Level, count_of
 from sortgate_training.checks.parts import Part
+from sortgate_training.labelling import listed, separator_note
 
 #: Fewer distinct texts of a label are hardly enough to learn it.
 FEW_TEXTS = 10
@@ -15,7 +16,9 @@ IMBALANCED = 10.0
 
 
 def find_label_problems(part: Part) -> Iterator[Finding]:
-    """Problems of the training labels; also fills in the report's counts."""
+    """Problems of the training labels."""
+    if note := separator_note(part.report.file, part.labels):
+        yield Finding("warning", "labels", part.name, len(set(part.labels)), note)
     distinct = Counter(label for _, label in set(zip(part.texts, part.labels, strict=True)))
     if len(distinct) < 2:
         yield Finding(
@@ -35,7 +38,7 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
         yield Finding(
             "warning", "labels", part.name, len(few),
             f"{count_of(len(few), 'label has', 'labels have')} fewer than {FEW_TEXTS} different texts: "
-            f"{listed([f'{label} ({count})' for count, label in few], quote=False)}",
+            f"{listed(f'{label} ({count})' for count, label in few)}",
             "such labels are learned badly and judged by chance: add texts or merge labels",
         )  # fmt: skip
     if (ratio := imbalance(distinct)) >= IMBALANCED:
@@ -85,8 +88,3 @@ def find_foreign_labels(train: Part, other: Part) -> Iterator[Finding]:
 def imbalance(counts: Counter[str]) -> float:
     """Return how many times more texts the largest label has than the smallest."""
     return max(counts.values()) / min(counts.values())
-
-
-def listed(labels: list[str], *, quote: bool = True) -> str:
-    """Name the first five."""
-    return ", ".join(repr(label) if quote else label for label in labels[:5]) + (", …" if len(labels) > 5 else "")

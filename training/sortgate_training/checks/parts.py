@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sortgate.errors import DataError
 from sortgate_training.checks.findings import Example, PartReport, shorten
 from sortgate_training.columns import choose_names, told_by_values
+from sortgate_training.data import source_of
 from sortgate_training.readers import read_column_names, read_rows
 
 
@@ -44,32 +46,34 @@ class Part:
         return Example(self.name, [self.numbers[index] for index in indices], shorten(self.texts[indices[0]]), detail)
 
 
-def read_part(name: str, path: Path, text_column: str | None, label_column: str | None) -> Part:
-    """Read a file.
+def read_part(name: str, paths: Sequence[Path], text_column: str | None, label_column: str | None) -> Part:
+    """Read files as one; rows are counted on from one to the next.
 
     Raises:
         DataError: see :func:`sortgate_training.readers.read_rows`; or a text has several labels.
     """
-    rows, notes = read_rows(path, text_column, label_column)
-    columns, text, label = _columns(path, text_column, label_column)
-    report = PartReport(name, path.name.encode("utf-8", "replace").decode(), columns, text, label, len(rows))
-    part = Part(report, notes=notes)
-    for number, (content, given) in enumerate(rows, 1):
-        if not isinstance(given, str):
-            raise DataError(
-                f"{path}: row {number} has several labels: only texts with one label each can be checked so far"
-            )
-        if not content.strip():
-            part.empty.append(number)
-        elif not given.strip():
-            part.unlabelled.append(number)
-        else:
-            part.texts.append(content)
-            part.labels.append(given.strip())
-            part.numbers.append(number)
-    report.texts = len(part)
+    columns, text, label = _columns(paths[0], text_column, label_column)
+    part = Part(PartReport(name, source_of(paths), columns, text, label))
+    for path in paths:
+        rows, notes = read_rows(path, text_column, label_column)
+        part.notes += notes
+        for number, (content, given) in enumerate(rows, part.report.rows + 1):
+            if not isinstance(given, str):
+                raise DataError(
+                    f"{path}: row {number} has several labels: only texts with one label each can be checked so far"
+                )
+            if not content.strip():
+                part.empty.append(number)
+            elif not given.strip():
+                part.unlabelled.append(number)
+            else:
+                part.texts.append(content)
+                part.labels.append(given.strip())
+                part.numbers.append(number)
+        part.report.rows += len(rows)
+    part.report.texts = len(part)
     if not part.texts:
-        raise DataError(f"{path}: no labelled text in it ({len(rows)} rows, all without a text or a label)")
+        raise DataError(f"{paths[0]}: no labelled text in it ({part.report.rows} rows, all without a text or a label)")
     return part
 
 

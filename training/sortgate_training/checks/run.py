@@ -45,7 +45,7 @@ def check_data(
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     paths = {"train": files.train, "validation": files.validation, "test": files.test}
-    parts = [read_part(name, path, text_column, label_column) for name, listed in paths.items() for path in listed[:1]]
+    parts = [read_part(name, listed, text_column, label_column) for name, listed in paths.items() if listed]
     train, others = parts[0], parts[1:]
     path = TextPath.create(config.text, registry, config.limits)
     if any(isinstance(component, Learned) for _, component in (*path.normalizers, path.tokenizer, *path.filters)):

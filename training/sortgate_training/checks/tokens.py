@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from sortgate.errors import TextError
 from sortgate.textpath import TextPath
+from sortgate.vocabulary import Vocabulary
 from sortgate_training.checks.findings import MOST_EXAMPLES, Finding, Spread, count_of
 from sortgate_training.checks.parts import Part
 from sortgate_training.config import TrainingConfig
@@ -31,12 +32,12 @@ class TokenCounts:
                     self.lengths.append(len(tokens))
                     self.counts.update(tokens)
 
-    def known(self, config: TrainingConfig) -> set[str]:
-        """Return the vocabulary, as :meth:`sortgate.vocabulary.Vocabulary.build` would choose it."""
-        frequent = (pair for pair in self.counts.most_common() if pair[1] >= config.vocabulary.min_count)
-        return {token for (token, _), _ in zip(frequent, range(config.vocabulary.max_size - 2), strict=False)}
+    def known(self, config: TrainingConfig) -> Vocabulary:
+        """Return the vocabulary that training would build of these tokens."""
+        size = config.vocabulary
+        return Vocabulary.from_counts(self.counts, min_count=size.min_count, max_size=size.max_size)
 
-    def unknown_in(self, known: set[str]) -> float:
+    def unknown_in(self, known: Vocabulary) -> float:
         """Return the share of these tokens that are not among ``known``."""
         lacking = sum(count for token, count in self.counts.items() if token not in known)
         return lacking / max(self.counts.total(), 1)

@@ -34,9 +34,17 @@ Examples:
 
 DATA is what `sortgate train` takes. The exit status is 0 when it can be trained on, 1 when an error would stop that."""
 )
-@click.argument("data", type=PATH)
-@click.option("--validation", type=PATH, metavar="FILE", help="Validation texts.  [default: the folder's]")
-@click.option("--test", type=PATH, metavar="FILE", help="Test texts.  [default: the folder's]")
+@click.argument("data", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--validation",
+    type=PATH,
+    metavar="FILE",
+    multiple=True,
+    help="Validation texts; may repeat.  [default: the folder's]",
+)
+@click.option(
+    "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: the folder's]"
+)
 @TEXT_COLUMN
 @LABEL_COLUMN
 @click.option("--config", type=PATH, metavar="FILE", help="Configuration whose text path and limits are meant.")
@@ -44,9 +52,9 @@ DATA is what `sortgate train` takes. The exit status is 0 when it can be trained
 @PLUGINS_DIR
 @json_option
 def check(
-    data: Path,
-    validation: Path | None,
-    test: Path | None,
+    data: tuple[Path, ...],
+    validation: tuple[Path, ...],
+    test: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
     config: Path | None,
@@ -56,7 +64,7 @@ def check(
 ) -> int:
     """Look for what is wrong with labelled texts before training on them."""
     settled = load_config(config, assignments)
-    files = find_files([data], [validation] if validation else (), [test] if test else ())
+    files = find_files(data, validation, test)
     registry = create_registry(**plugins(plugins_dir))
     from sortgate_training.checks.run import check_data  # numpy: not for --help
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from sortgate.errors import ConfigurationError, DataError
 from sortgate.plugins import create_registry
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, plugins
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    PATH,
+    PLUGINS_DIR,
+    PRESET,
+    TEXT_COLUMN,
+    plugins,
+)
 from sortgate_training.config import load_config
 from sortgate_training.datafiles import find_files
 
@@ -23,22 +31,30 @@ Examples:
 DATA is what `sortgate train` takes. In the file every key stands with what it does; set is only what fits these texts
 better than the default, and why."""
 )
-@click.argument("data", type=PATH)
+@click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option("--output", "-o", type=PATH, default="sortgate.toml", show_default=True, help="File to write; - prints.")
 @PRESET
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--validation", type=PATH, metavar="FILE", help="Validation texts.  [default: the folder's]")
-@click.option("--test", type=PATH, metavar="FILE", help="Test texts.  [default: the folder's]")
+@click.option(
+    "--validation",
+    type=PATH,
+    metavar="FILE",
+    multiple=True,
+    help="Validation texts; may repeat.  [default: the folder's]",
+)
+@click.option(
+    "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: the folder's]"
+)
 @TEXT_COLUMN
 @LABEL_COLUMN
 @PLUGINS_DIR
 def init(
-    data: Path,
+    data: tuple[Path, ...],
     output: Path,
     preset: str | None,
     force: bool,
-    validation: Path | None,
-    test: Path | None,
+    validation: tuple[Path, ...],
+    test: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
     plugins_dir: Path | None,
@@ -46,18 +62,20 @@ def init(
     """Write a commented configuration that fits labelled texts."""
     if output.exists() and not force and str(output) != "-":
         raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")
-    files = find_files([data], [validation] if validation else (), [test] if test else ())
+    files = find_files(data, validation, test)
     registry = create_registry(**plugins(plugins_dir))
     from sortgate_training.checks.run import check_data  # numpy: not for --help
     from sortgate_training.template import render_config
 
     config = load_config(overrides={"preset": preset})
     report = check_data(files, config, registry, text_column, label_column)
+    train = report.parts[0]
     if not report.trainable:
         reason = next(finding for finding in report.findings if finding.level == "error")
-        raise DataError(f"{data} cannot be trained on: {reason.part}: {reason.what}; `sortgate check` says what to do")
-    train = report.parts[0]
-    shown = f"{data}".encode("utf-8", "replace").decode().replace("\n", " ").replace("\r", " ")
+        raise DataError(
+            f"{train.file} cannot be trained on: {reason.part}: {reason.what}; `sortgate check` says what to do"
+        )
+    shown = shlex.join(map(str, data)).encode("utf-8", "replace").decode().replace("\n", " ").replace("\r", " ")
     target = "FILE" if str(output) == "-" else output
     head = [
         f"Written by `sortgate init`: {train.texts:,} training texts, {len(train.labels)} labels.",

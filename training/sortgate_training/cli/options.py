@@ -24,6 +24,17 @@ LABEL_SEPARATOR = click.option(
     metavar="TEXT",
     help="What stands between a text's labels, such as '|', if it may have several.",
 )
+#: Of commands that look at a folder's parts and split nothing off.
+VALIDATION = click.option(
+    "--validation",
+    type=PATH,
+    metavar="FILE",
+    multiple=True,
+    help="Validation texts; may repeat.  [default: the folder's]",
+)
+TEST = click.option(
+    "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: the folder's]"
+)
 PLUGINS_DIR = click.option("--plugins-dir", type=PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]")
 THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]")
 

@@ -36,7 +36,7 @@ def render_card(subject: Subject, manifest: Manifest) -> bytes:
     speed = f" {subject.speed:,.0f} texts a second on one core of the machine it was made on." if subject.speed else ""
     ngrams = " with an n-gram path beside it" if manifest.training.get("ngrams", {}).get("enabled") else ""
     use = "For texts like those it was trained on: the same language, source and labels."
-    if not subject.multi_label:
+    if not subject.multi_label and not text.postprocessors:
         use += " Every text gets one of the labels, also one that belongs to none: give low scores to a person."
     data = [
         [name, str(facts.get("source", "")), f"{facts.get('texts', 0):,}", str(facts.get("sha256", ""))]
@@ -57,7 +57,7 @@ def render_card(subject: Subject, manifest: Manifest) -> bytes:
         "Data": [_table(["part", "from", "texts", "SHA-256 of the file"], data)],
         "Figures": [
             f"On {metrics.texts:,} {subject.judged_on} texts, per cent, with 95 % intervals.",
-            _table(["", "accuracy", "macro-F1"], rows),
+            _table(["", "exact match" if subject.multi_label else "accuracy", "macro-F1"], rows),
             _plain(figures.verdict()),
             f"Lowest F1: {_plain(', '.join(f'{row.label} {100 * row.f1:.1f} ({row.support} texts)' for row in weak))}.",
         ],

@@ -15,7 +15,7 @@ from sortgate.inference import Classifier
 from sortgate.textpath import Encoded
 from sortgate.types import Prediction
 from sortgate_training.data import Corpus
-from sortgate_training.labelling import LabelSet
+from sortgate_training.labelling import LabelSet, listed
 
 #: Between the labels of a set, where one string stands for it.
 _JOIN = ", "
@@ -103,8 +103,8 @@ def check_known(judged: Judged, source: str, model: str) -> None:
     truth, given = ({name for names in part for name in names or ()} for part in sets)
     known = given | {*judged.labels}  # post-processors may rename labels
     if truth and not truth & known:
-        some, others = (", ".join(map(repr, sorted(names)[:3])) for names in (truth, known))
-        raise DataError(f"{source}: none of its labels ({some}, …) is one of {model}'s ({others}, …)")
+        some, others = (listed(sorted(names), 3) for names in (truth, known))
+        raise DataError(f"{source}: none of its labels ({some}) is one of {model}'s ({others})")
 
 
 def texts_per_second(classifier: Classifier, texts: Sequence[str], rows: int = 256) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from sortgate_training.loop import History
+from sortgate_training.history import History
 from sortgate_training.report import sections
 from sortgate_training.report.figures import Figures
 from sortgate_training.report.judged import Judged

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 
 from sortgate.cli.output import printable
-from sortgate_training.loop import History
+from sortgate_training.history import History
 from sortgate_training.report.charts import COLOURS, Axis, Line, line_chart, span
 from sortgate_training.report.figures import Calibration, Figures, by_frequency, by_length, confused_pairs
 from sortgate_training.report.judged import Judged
@@ -76,7 +76,10 @@ def learning(history: History) -> str:
             [Line("accuracy", rates[0], dots=True), Line("macro-F1", rates[1], dots=True)],
         ),
     ]
-    end = f"Of the recurrent network, before the n-gram path is added. Epoch {history.best} is kept; {history.stopped}."
+    end = (
+        "The training loss is the recurrent network's, under dropout; the validation figures are those of all that is "
+        f"served, the n-gram path included. Epoch {history.best} is kept; {history.stopped}."
+    )
     return f'<div class="charts">{"".join(charts)}</div><p>{escape(end)}</p>'
 
 

@@ -5,11 +5,13 @@ Everything random is seeded, so that the same answers give the same page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
+from scipy.special import softmax
 from scipy.stats import binomtest
 
 BoolArray = npt.NDArray[np.bool_]
@@ -95,20 +97,11 @@ def bootstrap(truth: IntArray, answers: IntArray, labels: int, resamples: int = 
     """
     pairs, counts = np.unique(truth * (labels + 1) + (answers + 1), return_counts=True)
     true_of, answer_of = pairs // (labels + 1), pairs % (labels + 1) - 1
-    generator = np.random.default_rng(seed)
-    answered = np.flatnonzero(answer_of >= 0)
-    hits = np.flatnonzero(true_of == answer_of)
-    block = max(1, min(resamples, _BLOCK // max(len(pairs), labels)))
-    parts: list[FloatArray] = []
-    accuracy = []
-    for start in range(0, resamples, block):
-        drawn = generator.multinomial(len(truth), counts / counts.sum(), size=min(block, resamples - start))
-        given = _sums(drawn[:, answered], answer_of[answered], labels)
-        support = _sums(drawn, true_of, labels)
-        right = _sums(drawn[:, hits], true_of[hits], labels)
-        with np.errstate(invalid="ignore"):
-            parts.append(2 * right / (given + support))
-        accuracy.append(right.sum(axis=1) / len(truth))
+    accuracy, parts = [], []
+    for drawn in _draws(len(truth), counts / counts.sum(), max(len(pairs), labels), resamples, seed):
+        right, f1 = _figures(drawn, true_of, answer_of, labels)
+        accuracy.append(right)
+        parts.append(f1)
     by_label = np.concatenate(parts)
     return F1Samples(_mean(by_label), by_label, np.concatenate(accuracy))
 
@@ -128,12 +121,8 @@ def bootstrap_sets(
     hits = (truth & answers).astype(np.float64)
     both = truth.astype(np.float64) + answers
     right = (truth == answers).all(axis=1)
-    generator = np.random.default_rng(seed)
-    block = max(1, min(resamples, _BLOCK // max(texts, 1)))
-    parts: list[FloatArray] = []
-    accuracy = []
-    for start in range(0, resamples, block):
-        drawn = generator.multinomial(texts, np.full(texts, 1.0 / texts), size=min(block, resamples - start))
+    accuracy, parts = [], []
+    for drawn in _draws(texts, np.full(texts, 1.0 / texts), texts, resamples, seed):
         with np.errstate(invalid="ignore"):
             parts.append(2 * (drawn @ hits) / (drawn @ both))
         accuracy.append(drawn @ right / texts)
@@ -156,21 +145,11 @@ def paired_bootstrap(
     triples, counts = np.unique((truth * width + first + 1) * width + second + 1, return_counts=True)
     true_of = triples // width // width
     answers = (triples // width % width - 1, triples % width - 1)
-    generator = np.random.default_rng(seed)
-    block = max(1, min(resamples, _BLOCK // max(len(triples), labels)))
     accuracy, macro = [], []
-    for start in range(0, resamples, block):
-        drawn = generator.multinomial(len(truth), counts / counts.sum(), size=min(block, resamples - start))
-        support = _sums(drawn, true_of, labels)
-        figures = []
-        for answer_of in answers:
-            answered, hits = np.flatnonzero(answer_of >= 0), np.flatnonzero(true_of == answer_of)
-            given = _sums(drawn[:, answered], answer_of[answered], labels)
-            right = _sums(drawn[:, hits], true_of[hits], labels)
-            with np.errstate(invalid="ignore"):
-                figures.append((right.sum(axis=1) / len(truth), _mean(2 * right / (given + support))))
-        accuracy.append(figures[1][0] - figures[0][0])
-        macro.append(figures[1][1] - figures[0][1])
+    for drawn in _draws(len(truth), counts / counts.sum(), max(len(triples), labels), resamples, seed):
+        (right, f1), (other_right, other_f1) = (_figures(drawn, true_of, given, labels) for given in answers)
+        accuracy.append(other_right - right)
+        macro.append(_mean(other_f1) - _mean(f1))
     return Differences(np.concatenate(accuracy), np.concatenate(macro))
 
 
@@ -183,10 +162,26 @@ def interval(samples: FloatArray) -> Interval:
     return Interval(float(low), float(high))
 
 
+def _draws(texts: int, shares: FloatArray, width: int, resamples: int, seed: int) -> Iterator[IntArray]:
+    """Yield blocks of resamples, each how often every kind of text was drawn; ``width`` bounds a block's memory."""
+    generator = np.random.default_rng(seed)
+    block = max(1, min(resamples, _BLOCK // max(width, 1)))
+    for start in range(0, resamples, block):
+        yield generator.multinomial(texts, shares, size=min(block, resamples - start))
+
+
+def _figures(drawn: IntArray, true_of: IntArray, answer_of: IntArray, labels: int) -> tuple[FloatArray, FloatArray]:
+    """Return accuracy ``[resamples]`` and F1 by label ``[resamples, labels]``, NaN for a label that does not occur."""
+    answered, hits = np.flatnonzero(answer_of >= 0), np.flatnonzero(true_of == answer_of)
+    given = _sums(drawn[:, answered], answer_of[answered], labels)
+    right = _sums(drawn[:, hits], true_of[hits], labels)
+    with np.errstate(invalid="ignore"):
+        f1 = 2 * right / (given + _sums(drawn, true_of, labels))
+    return right.sum(axis=1) / drawn.sum(axis=1), f1
+
+
 def _sums(drawn: npt.NDArray[np.int64], columns: IntArray, labels: int) -> FloatArray:
     """Return the columns of ``drawn`` summed by their label, ``[resamples, labels]``."""
-    from scipy import sparse
-
     rows = np.arange(len(columns))
     sums: FloatArray = drawn @ sparse.csr_matrix((np.ones(len(columns)), (rows, columns)), shape=(len(columns), labels))
     return sums
@@ -199,11 +194,8 @@ def _mean(by_label: FloatArray) -> FloatArray:
 
 
 def probabilities(logits: npt.NDArray[Any], temperature: float = 1.0) -> FloatArray:
-    """Return the softmax of ``logits / temperature``."""
-    scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    chances: FloatArray = np.exp(scaled)
-    chances /= chances.sum(axis=1, keepdims=True)
+    """Return the softmax of ``logits / temperature``, in float64."""
+    chances: FloatArray = softmax(logits.astype(np.float64) / temperature, axis=1)
     return chances
 
 

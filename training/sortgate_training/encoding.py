@@ -1,0 +1,45 @@
+"""Texts to ids and targets, as the network learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sortgate.errors import DataError
+from sortgate.textpath import Encoded, TextPath
+from sortgate_training.batches import EncodedTexts
+from sortgate_training.data import Corpus
+
+
+def encode_part(
+    path: TextPath, corpus: Corpus, labels: list[str], say: Callable[[str], None]
+) -> tuple[list[Encoded], EncodedTexts]:
+    """Return the texts that pass the text path and have one of ``labels``, and the same as a table for the network.
+
+    Raises:
+        DataError: none is left.
+    """
+    number = {label: index for index, label in enumerate(labels)}
+    texts, targets, failed = [], [], 0
+    for item, names in zip(path.encode(corpus.texts), corpus.label_sets, strict=True):
+        numbers = [number[name] for name in names if name in number]
+        if not isinstance(item, Encoded):
+            failed += 1
+        elif numbers or not names:
+            texts.append(item)
+            targets.append(numbers)
+    if not texts:
+        raise DataError(f"{corpus.source}: no text is left after normalizing and tokenizing")
+    if failed:
+        say(f"{corpus.source}: {failed} of {len(corpus)} texts cannot be used (too long, or no tokens): left out")
+    cut = sum(text.truncated > 0 for text in texts)
+    if cut > len(texts) // 100:
+        say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to {path.limits.max_tokens} tokens")
+    ids = [text.ids for text in texts]
+    if corpus.sets is None:
+        return texts, EncodedTexts(ids, [numbers[0] for numbers in targets])
+    table = np.zeros((len(texts), len(labels)), dtype=np.bool_)
+    for row, numbers in enumerate(targets):
+        table[row, numbers] = True
+    return texts, EncodedTexts(ids, table)

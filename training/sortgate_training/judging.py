@@ -1,0 +1,94 @@
+"""Judges what will be served on the validation texts, and decides from which scores on labels are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, softmax
+from torch import nn
+
+from sortgate.errors import TrainingError
+from sortgate_training.batches import EncodedTexts
+from sortgate_training.calibration import negative_log_likelihood
+from sortgate_training.config import TrainingConfig
+from sortgate_training.history import Judgement
+from sortgate_training.labelling import listed
+from sortgate_training.logits import torch_logits
+from sortgate_training.metrics import macro_f1, measure
+from sortgate_training.mixing import FloatArray, mix
+from sortgate_training.thresholds import Goal, choose_abstention, choose_thresholds, few_positives, parse_goal
+
+
+@dataclass(frozen=True)
+class Cut:
+    """From which scores on labels are given, and what to know about that.
+
+    Attributes:
+        thresholds: multi-label only: of each label.
+        abstain: single-label only: below this score of the best label there is no answer; None for always one.
+        notes: in sentences.
+    """
+
+    thresholds: dict[str, float] | None = None
+    abstain: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def judge(module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None) -> Judgement:
+    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served."""
+    logits = torch_logits(module, texts)
+    if ngram_logits is not None:
+        ngram, recurrent = mix(ngram_logits, logits, texts.targets)
+        logits = np.float32(ngram) * ngram_logits + np.float32(recurrent) * logits
+    return judge_logits(logits, texts.targets)
+
+
+def judge_logits(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> Judgement:
+    """Return the same of logits; sets of labels as they are with each label's threshold at its best F1."""
+    loss = negative_log_likelihood(logits, targets)
+    if targets.ndim == 2:
+        scores = expit(logits.astype(np.float64))
+        given = scores >= choose_thresholds(scores, targets, Goal("f1"))[0]
+        return Judgement(loss, float((given == targets).all(axis=1).mean()), macro_f1(targets, given))
+    metrics = measure([str(target) for target in targets], [str(answer) for answer in logits.argmax(axis=1)])
+    return Judgement(loss, metrics.accuracy, metrics.macro_f1)
+
+
+def choose_cut(
+    scaled: npt.NDArray[np.float32],
+    targets: npt.NDArray[Any],
+    labels: list[str],
+    config: TrainingConfig,
+    say: Callable[[str], None],
+) -> Cut:
+    """Return from which scores on labels are given, chosen on the validation texts' calibrated logits."""
+    if targets.ndim == 2:
+        goal = parse_goal(config.thresholds.goal)
+        thresholds, missed = choose_thresholds(expit(scaled.astype(np.float64)), targets, goal)
+        notes = [few_positives(labels, targets)]
+        if missed:
+            names = listed(labels[label] for label in missed)
+            notes.append(
+                f"no threshold reaches {config.thresholds.goal} for {len(missed)} labels, hardly given: {names}"
+            )
+        cut = Cut(dict(zip(labels, thresholds.round(6).tolist(), strict=True)), None, [note for note in notes if note])
+    elif config.abstain.goal:
+        scores = softmax(scaled.astype(np.float64), axis=1)
+        found = choose_abstention(scores.max(axis=1), scores.argmax(axis=1) == targets, parse_goal(config.abstain.goal))
+        if found is None:
+            raise TrainingError(
+                f"no score reaches {config.abstain.goal} on the validation texts: set a lower abstain.goal"
+            )
+        threshold, precision, coverage = found
+        shares = f"{coverage:.1%} of validation texts, {precision:.1%} of them right"
+        note = f"answers from a score of {threshold:.3f}: {shares}"
+        cut = Cut(None, threshold, [note])
+    else:
+        cut = Cut()
+    for note in cut.notes:
+        say(note)
+    return cut
