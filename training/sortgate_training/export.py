@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from itertools import chain, cycle, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,9 @@ def collect_weights(module: RecurrentClassifier) -> dict[str, FloatArray]:
 def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded], longest: int) -> float:
     """Return the largest logit difference between PyTorch and ONNX Runtime.
 
-    Compared on real texts of mixed lengths, and on texts of length 1 and of the greatest length, in batches and alone.
+    Compared on real texts of mixed lengths, on texts of length 1 to 3, and on one of the greatest length, in batches
+    and alone. The long one is real texts joined: hundreds of tokens in an order that no text resembles can amplify
+    float32's rounding a thousandfold, in PyTorch as in ONNX Runtime (decision 4).
 
     Args:
         module: the trained module.
@@ -70,27 +72,22 @@ def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded
     """
     generator = np.random.default_rng(0)
     size = module.recurrent.embedding.size
-    edges = [Encoded(generator.integers(1, size, length).tolist()) for length in (1, 1, 2, 3, longest)]
+    edges = [Encoded(generator.integers(1, size, length).tolist()) for length in (1, 1, 2, 3)]
+    joined = chain.from_iterable(text.ids for text in cycle(texts))
+    edges.append(Encoded(list(islice(joined, longest))))
     session = Session(model)
     worst = 0.0
     for compared, rows in (([*edges, *texts], 32), ([*edges, *texts[:200]], 1)):
-        encoded = EncodedTexts([text.ids for text in compared], [0] * len(compared))
-        expected = torch_logits(module, encoded)
+        expected = torch_logits(module, EncodedTexts([text.ids for text in compared], [0] * len(compared)))
         # in no order of length, so that a short text has a long neighbour and much padding
         order = np.random.default_rng(1).permutation(len(compared))
         found = onnx_logits(session, compared, rows=rows, order=order)
-        differences = np.abs(expected - found).max(axis=1)
-        worst = max(worst, float(differences[len(edges) :].max(initial=0.0)))
-        # Hundreds of random tokens, unlike any text, can amplify float32's own rounding beyond the bound in PyTorch
-        # too; for them, and only for them, twice what PyTorch itself loses against float64 is allowed on top.
-        exact = torch_logits(copy.deepcopy(module).double(), encoded)
-        rounding = np.abs(expected - exact).max(axis=1)[: len(edges)]
-        excess = float((differences[: len(edges)] - 2.0 * rounding).max())
-        if not max(worst, excess) <= MAX_DIFFERENCE:
-            raise TrainingError(
-                f"the exported model differs from PyTorch by {max(worst, excess):.2g} in a logit, at most "
-                f"{MAX_DIFFERENCE:g} may be: not exported"
-            )
+        worst = max(worst, float(np.abs(expected - found).max()))
+    if not worst <= MAX_DIFFERENCE:
+        raise TrainingError(
+            f"the exported model differs from PyTorch by {worst:.2g} in a logit, at most {MAX_DIFFERENCE:g} may be: "
+            "not exported"
+        )
     return worst
 
 
