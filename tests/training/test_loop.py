@@ -21,7 +21,11 @@ from sortgate_training.history import Epoch, History, Judgement
 from sortgate_training.loop import Batches, Control, fit
 
 CONFIG = TrainingConfig(
-    epochs=6, patience=2, optimizer=OptimizerConfig(learning_rate=0.1), schedule=ScheduleConfig(name="constant")
+    epochs=6,
+    patience=2,
+    metric="macro_f1",
+    optimizer=OptimizerConfig(learning_rate=0.1),
+    schedule=ScheduleConfig(name="constant"),
 )
 
 
@@ -166,8 +170,10 @@ def test_after_a_good_epoch_a_diverging_run_keeps_it() -> None:
     assert history_of([0.9], [0.8], best=1).diverged is False
 
 
-@pytest.mark.parametrize(("metric", "best"), [("macro_f1", 3), ("accuracy", 2), ("loss", 1)])
-def test_the_metric_decides_which_epoch_is_the_best(metric: Literal["macro_f1", "accuracy", "loss"], best: int) -> None:
+@pytest.mark.parametrize(("metric", "best"), [("macro_f1", 3), ("accuracy", 2), ("loss", 1), ("auto", 1)])
+def test_the_metric_decides_which_epoch_is_the_best(
+    metric: Literal["auto", "macro_f1", "accuracy", "loss"], best: int
+) -> None:
     judged = iter([Judgement(0.1, 0.2, 0.2), Judgement(0.5, 0.9, 0.3), Judgement(0.4, 0.5, 0.8)])
     config = TrainingConfig(epochs=3, metric=metric)
     assert fit(Scale(), Texts(), nn.CrossEntropyLoss(), lambda _: next(judged), config, Watched()).best == best

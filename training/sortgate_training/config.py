@@ -168,8 +168,9 @@ class TrainingConfig(_Section, frozen=True):
         epochs: passes over the training texts at most; ``auto`` is 8, and on few texts as many as make 2,500 steps,
             but not over 30.
         patience: epochs without a better ``metric`` on the validation texts after which training stops.
-        metric: decides which epoch is the best: macro-F1 (the lower loss among equal ones), accuracy (likewise), or the
-            loss.
+        metric: decides which epoch is the best, with the n-gram path included: the loss, macro-F1 (the lower loss among
+            equal ones) or accuracy (likewise). ``auto`` is the loss, since next to a good n-gram path the others
+            hardly change while the network learns; for sets of labels it is macro-F1, which sees the thresholds.
         batch_size: texts of one step at most.
         batch_tokens: tokens of one step at most, padding included: bounds the memory of long texts.
         seed: of the split, the order, the initial weights and dropout.
@@ -191,7 +192,7 @@ class TrainingConfig(_Section, frozen=True):
     report: ReportConfig = ReportConfig()
     epochs: Count | Literal["auto"] = "auto"
     patience: Count = 5
-    metric: Literal["macro_f1", "accuracy", "loss"] = "macro_f1"
+    metric: Literal["auto", "macro_f1", "accuracy", "loss"] = "auto"
     batch_size: Count = 64
     batch_tokens: Count = 16_384
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63 - 1)] = 0

@@ -270,12 +270,12 @@ class _Run:
 
 
 #: What ``metric`` may name, in words.
-_METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy", "loss": "loss"}
+_METRICS = {"auto": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "loss": "loss"}
 
 
 def _score(judgement: Judgement, metric: str) -> tuple[float, float]:
     """Return what is to be as great as can be; a small validation part gives many epochs the same first figure."""
-    if metric == "loss":
+    if metric in {"auto", "loss"}:
         return -judgement.loss, judgement.macro_f1
     return (judgement.accuracy if metric == "accuracy" else judgement.macro_f1), -judgement.loss
 

@@ -11,6 +11,7 @@ from typing import cast
 import msgspec
 import numpy as np
 import torch
+from msgspec.structs import replace
 from scipy.special import logit
 
 from sortgate.bundle import ModelInfo
@@ -83,6 +84,7 @@ def train_bundle(
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, device=where.type))
+    sets = parts.train.sets is not None
     start = begin(parts, config, registry, where, threads, say)
     path, vocabulary, labels, batches, recurrent = (
         start.path, start.vocabulary, start.labels, start.batches, start.recurrent,
@@ -110,7 +112,8 @@ def train_bundle(
             batches,
             start.loss,
             lambda trained: judge(trained, judged, ngram_logits),
-            config,
+            # labels that are given each by itself are thresholded, which the loss knows nothing of
+            replace(config, metric="macro_f1") if sets and config.metric == "auto" else config,
             watch(len(start.learned), config.epochs_of(len(batches))),
             control,
         )

@@ -14,7 +14,7 @@ EXPLANATIONS = {
     "preset": "fast, balanced or max: sets several keys below; a key that is set wins over it",
     "epochs": "passes over the training texts at most; auto: 8, on few texts up to 30",
     "patience": "epochs without a better validation metric after which training stops",
-    "metric": "what decides on the best epoch: macro_f1, accuracy or loss, on the validation texts",
+    "metric": "what decides on the best epoch: loss, accuracy or macro_f1; auto: loss, for sets of labels macro_f1",
     "batch_size": "texts of one step at most",
     "batch_tokens": "tokens of one step at most, padding included: bounds the memory of long texts",
     "seed": "of the split, the order, the initial weights and dropout",
