@@ -42,7 +42,9 @@ class WeightAverage:
             at = next(index for index, weight in enumerate(self._sparse) if weight is gradient.weight)
             average, rows = self._average[len(self._dense) + at], gradient.rows
             kept = torch.exp(self._kept - self._kept_by_row[at][rows]).to(average.dtype).unsqueeze(1)
-            average.index_copy_(0, rows, torch.lerp(gradient.weight[rows], average[rows], kept))
+            average.index_copy_(
+                0, rows, torch.lerp(gradient.weight.index_select(0, rows), average.index_select(0, rows), kept)
+            )
             self._kept_by_row[at][rows] = self._kept
 
     @torch.no_grad()

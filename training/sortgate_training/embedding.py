@@ -66,7 +66,8 @@ class TokenEmbedding(nn.Module):
         distinct, places = torch.unique(ids, return_inverse=True)
         numbers, offsets = self._ngrams_of(distinct)
         sums: torch.Tensor = self.words(distinct) + self.ngrams(numbers, offsets)  # an empty bag's mean is 0
-        return sums[places]
+        # as an embedding of the sums: several times as fast as indexing, there and back
+        return nn.functional.embedding(places, sums)
 
     def _ngrams_of(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the ids' n-grams, one id after the other, and where each id's begin."""

@@ -78,7 +78,7 @@ class RowOptimizer:
         for gradient in gradients:
             at = next(index for index, weight in enumerate(self._weights) if weight is gradient.weight)
             rows, values = gradient.rows, gradient.values
-            old = gradient.weight[rows]
+            old = gradient.weight.index_select(0, rows)
             if config.name != "adamw":
                 values = values.add(old, alpha=config.weight_decay)
             elif config.weight_decay:
@@ -94,7 +94,7 @@ class RowOptimizer:
         """Return the step of these rows at a rate of 1."""
         since = self._step - self._touched[at][rows]
         kept = torch.pow(_BETA, since.to(torch.float64)).to(values.dtype).unsqueeze(1)
-        squares = self._squares[at][rows].mul_(kept).addcmul_(values, values, value=1.0 - _BETA)
+        squares = self._squares[at].index_select(0, rows).mul_(kept).addcmul_(values, values, value=1.0 - _BETA)
         self._squares[at].index_copy_(0, rows, squares)
         self._touched[at][rows] = self._step
         root = squares.div_(1.0 - _BETA**self._step).sqrt_().add_(_EPSILON)
