@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import time
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
@@ -37,6 +34,7 @@ from sortgate_training.datafiles import find_files
 from sortgate_training.logits import torch_logits
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.objective import Optimizer, create_schedule
+from sortgate_training.parallel import SideBySide, set_threads
 from sortgate_training.step import Step
 
 CONFIG = TrainingConfig()
@@ -94,14 +92,18 @@ class OurRun:
         self.batches = TrainingBatches(texts, seed=0, **bounds)
         self.average = WeightAverage(self.module, CONFIG.optimizer.averaging)
         factor = create_schedule(CONFIG.schedule, passes * len(self.batches))
-        optimizer = Optimizer(CONFIG.optimizer, self.module)
-        self.step = Step(self.module, nn.CrossEntropyLoss(), optimizer, factor, self.average)
+        self.parts = (nn.CrossEntropyLoss(), Optimizer(CONFIG.optimizer, self.module), factor, self.average)
+        self.done = 0
 
     def one_pass(self) -> None:
         """Learn from all texts once."""
         self.module.train()
-        for batch in self.batches:
-            self.step(batch, 1)
+        with SideBySide() as sides:
+            step = Step(self.module, *self.parts, sides=sides)
+            step.done = self.done
+            for batch in self.batches:
+                step(batch, 1)
+        self.done = step.done
 
 
 def accuracy(module: nn.Module, texts: EncodedTexts) -> float:
@@ -128,13 +130,16 @@ def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, Vocabulary
     return parts[0], parts[1], path.vocabulary, len(number)
 
 
-def compare(data: tuple[EncodedTexts, EncodedTexts, Vocabulary, int], size: int, rounds: int) -> dict[str, Any]:
+def compare(
+    data: tuple[EncodedTexts, EncodedTexts, Vocabulary, int], size: int, rounds: int, threads: int
+) -> dict[str, Any]:
     """Alternate passes of both; returns the figures."""
     learned, judged, tokens, labels = data
     ours, theirs = OurRun(learned, size, tokens, labels, rounds), TextbookRun(learned, size, labels)
     seconds: dict[str, list[float]] = {"ours": [], "textbook": []}
     for _ in range(rounds):
         for name, run in (("textbook", theirs), ("ours", ours)):
+            (torch.set_num_threads if run is theirs else set_threads)(threads)
             started = time.perf_counter()
             run.one_pass()
             seconds[name].append(time.perf_counter() - started)
@@ -163,10 +168,9 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, nargs="*", help="rows of the embedding, at least the vocabulary's")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     data = read(arguments.data, arguments.texts)
     sizes = [max(size, len(data[2])) for size in arguments.vocabulary or [0]]
-    results = [compare(data, size, arguments.rounds) for size in sizes]
+    results = [compare(data, size, arguments.rounds, arguments.threads) for size in sizes]
     if arguments.json:
         print(json.dumps({"data": arguments.data.name, "threads": arguments.threads, "results": results}))
         return

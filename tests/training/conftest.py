@@ -8,14 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
+
+from sortgate_training.parallel import set_threads
 
 Rows = list[tuple[str, str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    torch.set_num_threads(1)
+    set_threads(1)
 
 
 def make_rows(count: int, labels: str = "abc", seed: int = 0) -> Rows:

@@ -36,7 +36,7 @@ class Scale(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1, 2))
 
-    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor, _: torch.Generator | None = None) -> torch.Tensor:
         return ids.float() * self.weight + lengths.unsqueeze(1) * 0.0
 
 

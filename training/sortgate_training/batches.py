@@ -36,6 +36,15 @@ class Batch:
         """Count of texts."""
         return len(self.targets)
 
+    def parts(self, count: int) -> list[Batch]:
+        """Return the texts dealt out to ``count`` batches, or to fewer where there are not as many texts."""
+        found = []
+        for first in range(min(count, len(self))):
+            lengths = self.lengths[first::count]
+            ids = self.ids[first::count, : int(lengths.max())]
+            found.append(Batch(ids, lengths, self.targets[first::count]))
+        return found
+
     def to(self, device: torch.device) -> Batch:
         """Return the same on ``device``."""
         return Batch(self.ids.to(device), self.lengths.to(device), self.targets.to(device))

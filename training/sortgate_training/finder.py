@@ -42,7 +42,7 @@ def find_rate(
     rates = [LOWEST * (HIGHEST / LOWEST) ** (number / (RATES - 1)) for number in range(RATES)]
     current = rates[0]
     average = WeightAverage(module, 0.0)
-    step = Step(module, loss_of, optimizer, lambda _: current / config.learning_rate, average, device)
+    step = Step(module, loss_of, optimizer, lambda _: current / config.learning_rate, average, device=device)
     module.train()
     endless = _endless(batches)
     curve: list[Point] = []

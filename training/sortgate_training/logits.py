@@ -12,6 +12,7 @@ from torch import nn
 from sortgate.inference.session import Session
 from sortgate.textpath import Encoded
 from sortgate_training.batches import EncodedTexts, reading_order
+from sortgate_training.parallel import SideBySide
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -47,13 +48,16 @@ def torch_logits(module: nn.Module, texts: EncodedTexts, *, rows: int = 256) -> 
     """Return PyTorch's logits ``[texts, labels]``, in evaluation mode; of at least one text."""
     module.eval()
     device = next((weight.device for weight in module.parameters()), torch.device("cpu"))
-    parts, order = [], []
-    with torch.inference_mode():
-        for chosen in reading_order(texts.lengths, batch_size=rows, batch_tokens=65_536):
-            batch = texts.batch(chosen).to(device)
-            parts.append(module(batch.ids, batch.lengths).cpu().numpy())
-            order.append(chosen)
-    logits = np.concatenate(parts)
+
+    def run(chosen: npt.NDArray[np.int64]) -> FloatArray:
+        batch = texts.batch(chosen).to(device)
+        with torch.inference_mode():  # a thread's own
+            logits: FloatArray = module(batch.ids, batch.lengths).cpu().numpy()
+        return logits
+
+    order = reading_order(texts.lengths, batch_size=rows, batch_tokens=65_536)
+    with SideBySide() as sides:
+        logits = np.concatenate(sides.map(run, order))
     result: FloatArray = np.empty_like(logits)
     result[np.concatenate(order)] = logits
     return result

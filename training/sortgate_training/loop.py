@@ -22,6 +22,7 @@ from sortgate_training.config import TrainingConfig
 from sortgate_training.history import Epoch, History, Judgement
 from sortgate_training.interrupt import Stop, stop_on_signals
 from sortgate_training.objective import Loss, Optimizer, create_schedule
+from sortgate_training.parallel import SideBySide
 from sortgate_training.step import CPU, Step
 
 #: Guessing among a hundred thousand labels costs 11.5: with a loss like this one, training has diverged.
@@ -90,7 +91,7 @@ def fit(
     diverges after a good epoch.
 
     Args:
-        module: called with ids and lengths, returns logits.
+        module: called with ids and lengths, in training also with a generator for its dropout; returns logits.
         batches: what is learned from.
         loss_of: what is minimised.
         judge: judges the module, in evaluation mode and without gradients.
@@ -102,8 +103,8 @@ def fit(
         TrainingError: the loss is no longer a number, and no epoch was good before.
         KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
     """
-    run = _Run(module, batches, loss_of, judge, config, watcher, control or Control())
-    with stop_on_signals() as stop:
+    with SideBySide() as sides, stop_on_signals() as stop:
+        run = _Run(module, batches, loss_of, judge, config, watcher, control or Control(), sides)
         try:
             run.train(stop)
         except TrainingError as error:
@@ -130,6 +131,7 @@ class _Run:
         config: TrainingConfig,
         watcher: Watcher,
         control: Control,
+        sides: SideBySide,
     ) -> None:
         self.module, self.batches, self.judge = module, batches, judge
         self.config, self.watcher, self.control = config, watcher, control
@@ -144,7 +146,9 @@ class _Run:
             # in a budget, whichever is further on: the steps or the time
             return schedule(step if budget is None else max(step, int(budget.share() * steps)))
 
-        self.step = Step(module, loss_of, self.optimizer, factor, self.average, control.device)
+        self.step = Step(
+            module, loss_of, self.optimizer, factor, self.average, seed=config.seed, sides=sides, device=control.device
+        )
         self.history = History()
         self.weights: dict[str, torch.Tensor] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)
@@ -229,7 +233,7 @@ class _Run:
         }
         if self.control.budget is not None:
             facts["budget"] = self.control.budget.state()
-        tensors = {"random": torch.get_rng_state()}
+        tensors: dict[str, torch.Tensor] = {}
         for prefix, part in (
             ("module", self.module.state_dict()),
             ("best", self.weights),
@@ -237,8 +241,6 @@ class _Run:
             ("average", self.average.state()),
         ):
             tensors |= {f"{prefix}/{name}": tensor for name, tensor in part.items()}
-        if self.control.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.control.device)
         return Checkpoint(facts, tensors)
 
     def restore(self, found: Checkpoint) -> None:
@@ -264,9 +266,6 @@ class _Run:
         self.batches.restore(facts["batches"], self.done)
         if self.control.budget is not None and "budget" in facts:
             self.control.budget.restore(facts["budget"])
-        torch.set_rng_state(found.tensors["random"])
-        if "random.cuda" in found.tensors:
-            torch.cuda.set_rng_state(found.tensors["random.cuda"], self.control.device)
 
 
 #: What ``metric`` may name, in words.

@@ -39,7 +39,6 @@ class RecurrentClassifier(nn.Module):
         self.config = config
         self.directions = 2 if config.bidirectional else 1
         self.embedding = TokenEmbedding(vocabulary_size, config.embedding, tokens)
-        self.dropout = nn.Dropout(config.dropout)
         kind = nn.LSTM if config.cell == "lstm" else nn.GRU
         width = config.embedding
         #: networks of layer 0 forward, layer 0 backward, layer 1 forward, …
@@ -71,19 +70,22 @@ class RecurrentClassifier(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return logits."""
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
+        """Return logits; in training, what is dropped comes from ``random``, or else PyTorch's own generator."""
         ids = ids.t().contiguous()  # [time, batch], the order the kernels want
         if self.training and self.config.token_dropout:
-            dropped = torch.rand(ids.shape, device=ids.device) < self.config.token_dropout
+            dropped = torch.rand(ids.shape, generator=random, device=ids.device) < self.config.token_dropout
             ids = ids.masked_fill(dropped & (ids != PADDING_ID), UNKNOWN_ID)
         position = torch.arange(len(ids), device=ids.device).unsqueeze(1)
         inside = position < lengths  # [time, batch]
         mirrored = torch.where(inside, lengths - 1 - position, position)
-        x = self._drop_features(self.embedding(ids))  # [time, batch, embedding]
+        x = self.embedding(ids)  # [time, batch, embedding]
+        if self.training:
+            # the same elements of every step's vector: one mask a text (Gal & Ghahramani 2016), and far cheaper
+            x = x * _mask(x[:1], self.config.embedding_dropout, random)
         for layer in range(self.config.layers):
-            if layer:
-                x = self.dropout(x)
+            if layer and self.training:
+                x = x * _mask(x, self.config.dropout, random)
             outputs = [self.rnns[layer * self.directions](x)[0]]
             if self.directions == 2:
                 backward = self.rnns[layer * 2 + 1](_reorder(x, mirrored))[0]
@@ -94,12 +96,16 @@ class RecurrentClassifier(nn.Module):
         outside = ~inside.unsqueeze(2)
         largest = x.masked_fill(outside, torch.finfo(x.dtype).min).amax(dim=0)
         mean = x.masked_fill(outside, 0.0).sum(dim=0) / lengths.unsqueeze(1)
-        logits: torch.Tensor = self.output(self.dropout(torch.cat([largest, mean], dim=1)))
+        pooled = torch.cat([largest, mean], dim=1)
+        if self.training:
+            pooled = pooled * _mask(pooled, self.config.dropout, random)
+        logits: torch.Tensor = self.output(pooled)
         return logits
 
-    def _drop_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Drop the same elements of every step's vector: one mask a text (Gal & Ghahramani 2016), and far cheaper."""
-        return nn.functional.dropout(x.new_ones(1, *x.shape[1:]), self.config.embedding_dropout, self.training) * x
+
+def _mask(like: torch.Tensor, dropped: float, random: torch.Generator | None) -> torch.Tensor:
+    """Return what to multiply ``like`` by: 0 for the share ``dropped`` of its elements, and others raised to match."""
+    return torch.empty_like(like).bernoulli_(1.0 - dropped, generator=random).div_(1.0 - dropped)
 
 
 def _reorder(x: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,7 @@ from sortgate_training.mixing import mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
+from sortgate_training.parallel import set_threads
 from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
@@ -200,7 +201,7 @@ def begin(
         DataError: no text, or none of a label, is left after the text path.
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
-    torch.set_num_threads(threads)
+    set_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
     path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)

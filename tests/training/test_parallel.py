@@ -1,0 +1,110 @@
+"""Threads side by side: as many as there are, and the same outcome with any number of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sortgate_training.averaging import WeightAverage
+from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.config import ModelConfig, OptimizerConfig
+from sortgate_training.logits import torch_logits
+from sortgate_training.model import RecurrentClassifier
+from sortgate_training.objective import Optimizer
+from sortgate_training.parallel import SideBySide, set_threads
+from sortgate_training.step import Step
+
+TOKENS = [f"{stem}{end}" for stem in ("print", "mail", "user", "net") for end in ("s", "ed", "ing", "er")]
+CONFIG = ModelConfig(hidden=8, embedding=6, layers=2)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_after() -> Iterator[None]:
+    yield
+    set_threads(1)
+
+
+def texts(count: int) -> EncodedTexts:
+    generator = np.random.default_rng(0)
+    ids = [generator.integers(1, len(TOKENS) + 2, generator.integers(1, 12)).tolist() for _ in range(count)]
+    return EncodedTexts(ids, generator.integers(0, 3, count).tolist())
+
+
+def train(threads: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    set_threads(threads)
+    torch.manual_seed(0)
+    module = RecurrentClassifier(CONFIG, len(TOKENS) + 2, 3, TOKENS)
+    optimizer = Optimizer(OptimizerConfig(), module)
+    average = WeightAverage(module, 0.99)
+    learned = texts(33)  # the last batch has one text, and so one part
+    with SideBySide() as sides:
+        step = Step(module, nn.CrossEntropyLoss(), optimizer, lambda _: 1.0, average, seed=seed, sides=sides)
+        for _ in range(3):
+            for batch in TrainingBatches(learned, batch_size=8, batch_tokens=10_000, seed=0):
+                step(batch, 1)
+    return dict(module.state_dict()), torch_logits(module, learned, rows=8)
+
+
+def test_the_outcome_does_not_depend_on_the_threads() -> None:
+    first, first_logits = train(1)
+    for threads in (2, 3):
+        weights, logits = train(threads)
+        assert all(torch.equal(weights[name], first[name]) for name in first)
+        assert (logits == first_logits).all()
+
+
+def test_the_seed_decides_what_is_dropped() -> None:
+    first, _ = train(2)
+    other, _ = train(2, seed=1)
+    assert not torch.equal(first["output.weight"], other["output.weight"])
+
+
+def test_a_step_is_that_of_the_whole_batch() -> None:
+    module = RecurrentClassifier(
+        ModelConfig(hidden=8, embedding=6, dropout=0.0, embedding_dropout=0.0, token_dropout=0.0),
+        len(TOKENS) + 2, 3, TOKENS,
+    )  # fmt: skip
+    batch = texts(7).batch(range(7))
+    loss = nn.CrossEntropyLoss()
+    loss(module(batch.ids, batch.lengths), batch.targets).backward()
+    expected = [weight.grad.to_dense() for weight in module.parameters() if weight.grad is not None]
+    seen: list[torch.Tensor] = []
+
+    class Seeing(Optimizer):
+        def gradients(self) -> list:  # type: ignore[type-arg]
+            seen.extend(weight.grad.to_dense() for weight in module.parameters() if weight.grad is not None)
+            return super().gradients()
+
+    step = Step(module, loss, Seeing(OptimizerConfig(), module), lambda _: 1.0, WeightAverage(module, 0.0))
+    step(batch, 1)
+    assert len(seen) == len(expected)
+    for gradient, other in zip(seen, expected, strict=True):
+        torch.testing.assert_close(gradient, other)
+
+
+@pytest.mark.parametrize(("threads", "sides", "within"), [(1, 1, 1), (2, 2, 1), (5, 2, 2)])
+def test_threads_are_divided(threads: int, sides: int, within: int) -> None:
+    set_threads(threads)
+    met = threading.Barrier(sides)
+
+    def work(number: int) -> tuple[int, int]:
+        met.wait(timeout=10)  # or it hangs: as many are at work at once
+        return number, torch.get_num_threads()
+
+    with SideBySide() as used:
+        assert used.map(work, range(sides)) == [(number, within) for number in range(sides)]
+
+
+def test_what_a_side_raises_comes_out() -> None:
+    set_threads(2)
+
+    def fail(number: int) -> int:
+        return 1 // number
+
+    with SideBySide() as sides, pytest.raises(ZeroDivisionError):
+        sides.map(fail, [1, 0])
