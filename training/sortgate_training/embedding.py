@@ -5,8 +5,9 @@ So rare words learn from words that are written alike. The graph holds the sums:
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,8 +17,8 @@ from sortgate_training.ngrams import character_ngrams
 
 #: Shortest and longest n-gram, word boundaries included.
 LENGTHS = (3, 5)
-#: Vectors that the n-grams share by their hash.
-BUCKETS = 2**15
+#: N-grams that have a vector at most: those that most tokens share. What one token has alone, its own vector learns.
+MOST_NGRAMS = 2**15
 _WORD_STD, _NGRAM_STD = 0.1, 0.25
 
 
@@ -40,17 +41,17 @@ class TokenEmbedding(nn.Module):
         nn.init.normal_(self.words.weight, std=_WORD_STD)
         with torch.no_grad():
             self.words.weight[PADDING_ID].zero_()
-        self.ngrams: nn.EmbeddingBag | None = None
-        if tokens is None:
+        self.ngrams: nn.Embedding | None = None
+        numbered = _number_ngrams(list(tokens)) if tokens is not None else []
+        if not any(numbered):
             return
-        buckets: list[list[int]] = [[] for _ in range(FIRST_ID)]
-        buckets.extend([_bucket(ngram) for ngram in character_ngrams(token, LENGTHS)] for token in tokens)
-        counts = torch.tensor([len(row) for row in buckets])
+        rows: list[list[int]] = [[] for _ in range(FIRST_ID)] + numbered
+        counts = torch.tensor([len(row) for row in rows])
         # known from the vocabulary, so no part of a checkpoint
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("starts", counts.cumsum(0) - counts, persistent=False)
-        self.register_buffer("numbers", torch.tensor([at for row in buckets for at in row]), persistent=False)
-        self.ngrams = nn.EmbeddingBag(BUCKETS, width, mode="mean", sparse=True)
+        self.register_buffer("numbers", torch.tensor([at for row in rows for at in row]), persistent=False)
+        self.ngrams = nn.Embedding(int(self.numbers.max()) + 1, width, sparse=True)
         nn.init.normal_(self.ngrams.weight, std=_NGRAM_STD)
 
     @property
@@ -64,17 +65,15 @@ class TokenEmbedding(nn.Module):
             vectors: torch.Tensor = self.words(ids)
             return vectors
         distinct, places = torch.unique(ids, return_inverse=True)
-        numbers, offsets = self._ngrams_of(distinct)
-        sums: torch.Tensor = self.words(distinct) + self.ngrams(numbers, offsets)  # an empty bag's mean is 0
+        counts = self.counts[distinct]
+        ends = counts.cumsum(0)
+        bags = torch.arange(len(distinct), device=ids.device).repeat_interleave(counts)
+        within = torch.arange(len(bags), device=ids.device) - (ends - counts)[bags]
+        numbers = self.numbers[within + self.starts[distinct][bags]]
+        means: torch.Tensor = _Means.apply(self.ngrams.weight, numbers, bags, counts)  # type: ignore[no-untyped-call]
+        sums = self.words(distinct) + means
         # as an embedding of the sums: several times as fast as indexing, there and back
         return nn.functional.embedding(places, sums)
-
-    def _ngrams_of(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the ids' n-grams, one id after the other, and where each id's begin."""
-        counts = self.counts[ids]
-        offsets = counts.cumsum(0) - counts
-        within = torch.arange(int(counts.sum()), device=ids.device) - offsets.repeat_interleave(counts)
-        return self.numbers[within + self.starts[ids].repeat_interleave(counts)], offsets
 
     def table(self) -> torch.Tensor:
         """Return the vectors of the whole vocabulary, ``[size, width]``."""
@@ -83,5 +82,38 @@ class TokenEmbedding(nn.Module):
             return vectors
 
 
-def _bucket(ngram: str) -> int:
-    return zlib.crc32(ngram.encode("utf-8", "surrogatepass")) % BUCKETS
+class _Means(torch.autograd.Function):
+    """Means of rows of ``weight [rows, width]``, those of ``numbers`` bag by bag; an empty bag's is 0.
+
+    PyTorch's own gradient of this holds a row for every number; here it holds one for every row that was looked up.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight: torch.Tensor, numbers: torch.Tensor, bags: torch.Tensor, counts: torch.Tensor
+    ) -> torch.Tensor:
+        """Return ``[bags, width]``, given each number's bag, in order, and how many numbers each bag has."""
+        ctx.save_for_backward(numbers, bags, counts)
+        ctx.rows = len(weight)
+        return nn.functional.embedding_bag(numbers, weight, counts.cumsum(0) - counts, mode="mean")
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        """Return the gradient of ``weight``: of each row the sum of its bags', of which each is divided by its size."""
+        numbers, bags, counts = ctx.saved_tensors
+        ordered, order = torch.sort(numbers)
+        rows, uses = torch.unique_consecutive(ordered, return_counts=True)
+        shares = gradient / counts.clamp_min(1).unsqueeze(1)
+        values = nn.functional.embedding_bag(bags[order], shares, uses.cumsum(0) - uses, mode="sum")
+        size = (ctx.rows, gradient.shape[1])
+        found = torch.sparse_coo_tensor(rows.unsqueeze(0), values, size, is_coalesced=True, check_invariants=False)
+        return found, None, None, None
+
+
+def _number_ngrams(tokens: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of each token's n-grams, without those that have no vector."""
+    shared: Counter[str] = Counter()
+    for token in tokens:
+        shared.update(dict.fromkeys(character_ngrams(token, LENGTHS), 1))  # in an order that no hash decides
+    numbers = {ngram: at for at, (ngram, count) in enumerate(shared.most_common(MOST_NGRAMS)) if count > 1}
+    return [[numbers[ngram] for ngram in character_ngrams(token, LENGTHS) if ngram in numbers] for token in tokens]
