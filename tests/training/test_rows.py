@@ -17,7 +17,7 @@ Name = Literal["adamw", "adam", "sgd"]
 
 
 def learn(module: nn.Embedding, optimizer: Optimizer, ids: list[int], scale: float = 1.0) -> None:
-    optimizer.zero_grad()
+    module.weight.grad = None
     (scale * module(torch.tensor(ids))).sum().backward()
     optimizer.step(optimizer.gradients(), 1.0)
 

@@ -112,16 +112,10 @@ class Optimizer:
         self._config = config
         self._sparse = row_weights(module)
         apart = {id(weight) for weight in self._sparse}
-        self._parameters = list(module.parameters())
-        self._listed = [weight for weight in self._parameters if id(weight) not in apart]
+        self._listed = [weight for weight in module.parameters() if id(weight) not in apart]
         self._dense = create_optimizer(config, self._listed) if self._listed else None
         self._rows = RowOptimizer(config, self._sparse)
         self.rate = config.learning_rate
-
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for weight in self._parameters:
-            weight.grad = None
 
     def gradients(self) -> list[RowGradient]:
         """Return those of embeddings' rows, after all are clipped to the norm that the configuration bounds."""
