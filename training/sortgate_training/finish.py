@@ -161,6 +161,8 @@ def finish(
         "parity": fitted.parity,
         "notes": notes,
     }
+    if chosen.facts:
+        kept["precision"] = {"served": chosen.info.precision, "reason": chosen.reason, **chosen.facts}
     manifest = msgspec.structs.replace(manifest, metrics=kept)
     files |= {"report.html": render_report(subject), "card.md": render_card(subject, manifest)}
     bundle = write_bundle(out, manifest, files)

@@ -42,7 +42,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         precision: the one precision that the bundle serves.
         cell: the recurrent cell.
         opset: version of the default ONNX operator set.
-        flip_rate: int8 only: share of test labels that moved between batch 1 and large batches, 0 to 1.
+        flip_rate: int8 only: share of held-out texts that batches answer otherwise than one text at a time, 0 to 1.
         logit_margin: int8 only: largest change of a logit seen between batches; golden labels are compared only
             where the best logit leads by more.
     """
