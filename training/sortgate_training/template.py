@@ -26,6 +26,8 @@ EXPLANATIONS = {
     "limits.max_text_bytes": "a longer text is refused; UTF-8, as it comes",
     "limits.max_characters": "likewise, after each normalizer",
     "limits.max_tokens": "the rest of a longer text is cut off; time grows with it",
+    "limits.truncation": "what is kept of a longer text: head, or head_tail (its beginning and its end)",
+    "limits.head_share": "share of max_tokens that head_tail keeps of the beginning",
     "vocabulary.min_count": "rarer tokens are unknown to the model",
     "vocabulary.max_size": "tokens of the vocabulary at most",
     "split.validation": "share of the training texts set aside to choose the epoch by, where no file is given",
