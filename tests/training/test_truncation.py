@@ -46,9 +46,9 @@ def test_the_end_is_read_where_that_is_asked_for(
         accuracies[truncation] = json.loads(captured.out)["metrics"]["accuracy"]
         bundle = Bundle.open(out)
         costs[truncation] = bundle.manifest.metrics["truncation"]
-        [note] = [note for note in bundle.manifest.metrics["notes"] if "of their tokens lost" in note]
+        [note] = [note for note in bundle.manifest.metrics["notes"] if "of their tokens; " in note]
         kept = "first 8 tokens" if truncation == "head" else "first 2 and last 6 tokens"
-        assert f"31 of 40 validation texts (77.5%) are cut to their {kept}, which is 62% of their tokens lost" in note
+        assert f"31 of 40 validation texts (77.5%) are cut to their {kept}, which loses 62% of their tokens; " in note
         assert note in captured.err
         assert note in bundle.read("report.html").decode()
         card = bundle.read("card.md").decode()
@@ -59,6 +59,10 @@ def test_the_end_is_read_where_that_is_asked_for(
         assert (answers[0].label == "label a") or truncation == "head"
         assert answers[1].label == "label a"
         assert (bundle.manifest.limits.truncation, bundle.manifest.limits.max_tokens) == (truncation, 8)
+    assert run(["evaluate", str(tmp_path / "head"), str(data), "--json"]) == 0
+    evaluated = json.loads(capsys.readouterr().out)
+    assert evaluated["truncation"]["texts_cut"] == 300
+    assert evaluated["notes"][0].startswith("300 of 400 judged texts (75.0%) are cut to their first 8 tokens")
     assert accuracies["head_tail"] > 0.95 > accuracies["head"] + 0.1
     assert costs["head"]["texts_cut"] == costs["head_tail"]["texts_cut"] == 31
     assert costs["head"]["accuracy_cut"] < 0.8 < costs["head_tail"]["accuracy_cut"]
@@ -87,7 +91,7 @@ def test_figures_of_texts_that_are_cut_and_of_the_others(sets: bool) -> None:
     assert (found.cut, found.whole, found.right_cut, found.right_whole) == (2, 2, 1, 1)
     assert found.lost == pytest.approx(20 / 30)
     assert found.describe("test", "exact match").startswith(
-        "2 of 4 test texts (50.0%) are cut to their first 5 tokens, which is 67% of their tokens lost; exact match in "
+        "2 of 4 test texts (50.0%) are cut to their first 5 tokens, which loses 67% of their tokens; exact match in "
         "per cent with 95 % intervals: 50.0 ("
     )
     everything = truncation_of(make_judged([5, 5, 5, 15], sets), limits)

@@ -18,7 +18,7 @@ EXPLANATIONS = {
     "batch_size": "texts of one step at most",
     "batch_tokens": "tokens of one step at most, padding included: bounds the memory of long texts",
     "seed": "of the split, the order, the initial weights and dropout",
-    "precision": "what is served: float32, int8, or auto (int8 where it loses 0.2 points at most and 0.3 % flip at most)",
+    "precision": "what is served: float32, int8, or auto (int8 where it costs 0.2 points at most)",
     "text.normalizers": "components from text to text, in order; `sortgate plugins` lists what there is",
     "text.tokenizer": "the component from text to tokens: sortgate.words.v1, .characters.v1, .bpe.v1",
     "text.filters": "components from tokens to tokens, such as sortgate.stop_words.v1",

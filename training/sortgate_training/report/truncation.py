@@ -29,7 +29,7 @@ class Truncation:
         count = self.cut + self.whole
         words = (
             f"{self.cut:,} of {count:,} {part} texts ({self.cut / count:.1%}) are cut to their {self.limits.kept}, "
-            f"which is {self.lost:.0%} of their tokens lost; {figure} in per cent with 95 % intervals: "
+            f"which loses {self.lost:.0%} of their tokens; {figure} in per cent with 95 % intervals: "
             f"{ranged(self.right_cut / self.cut, wilson(self.right_cut, self.cut))} on these"
         )
         if self.whole:
