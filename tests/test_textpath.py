@@ -172,6 +172,39 @@ def test_limits(registry: Registry) -> None:
     assert path.tokenize(["a b a b"]) == [["a", "b", "a", "b"]]
 
 
+def test_of_a_longer_text_its_head_or_both_ends_are_read(registry: Registry) -> None:
+    texts = ["a b c d e f g h", "a b c d", "a b c d e", ""]
+    for choice, expected in (
+        ({}, ["abcd", "abcd", "abcd"]),
+        ({"truncation": "head_tail"}, ["afgh", "abcd", "acde"]),
+        ({"truncation": "head_tail", "head_share": 0.5}, ["abgh", "abcd", "abde"]),
+        ({"truncation": "head_tail", "head_share": 0}, ["efgh", "abcd", "bcde"]),
+        ({"truncation": "head_tail", "head_share": 1}, ["abcd", "abcd", "abcd"]),
+    ):
+        path = TextPath.create(TextConfig(), registry, msgspec.convert({"max_tokens": 4, **choice}, TextLimits))
+        path.fit(["a b c d e f g h"], min_count=1)
+        *good, empty = path.encode(texts)
+        assert isinstance(empty, EmptyTextError)
+        assert path.vocabulary is not None
+        assert [item.ids for item in good] == [path.vocabulary.encode(list(kept)) for kept in expected]
+        assert [item.truncated for item in good] == [4, 0, 1]
+
+
+@given(st.integers(1, 40), st.integers(1, 30), st.floats(0, 1), st.sampled_from(["head", "head_tail"]))
+def test_what_is_kept_is_as_long_as_may_be(more: int, limit: int, share: float, truncation: Any) -> None:
+    limits = TextLimits(max_tokens=limit, truncation=truncation, head_share=share)
+    tokens = [str(number) for number in range(limit + more)]
+    kept = limits.cut(tokens)
+    assert len(kept) == limit
+    assert kept == tokens[: limits.head] + tokens[limits.head + more :]
+
+
+def test_what_is_kept_in_words() -> None:
+    assert TextLimits().kept == "first 400 tokens"
+    assert TextLimits(truncation="head_tail").kept == "first 100 and last 300 tokens"
+    assert TextLimits(max_tokens=1, truncation="head_tail").kept == "last 1 token"
+
+
 @pytest.mark.parametrize("position", ["normalizer", "tokenizer", "filters"])
 def test_a_failing_component_fails_one_text_and_keeps_it_secret(position: str) -> None:
     inner: Any = {"normalizer": Lowercase(), "tokenizer": Words(), "filters": list}[position]

@@ -27,7 +27,7 @@ def test_round_trip(toy_bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format_version": 2}, "bundle format 2 is not known here (known: 1)"),
+        ({"format_version": 3}, "bundle format 3 is not known here (known: 1, 2)"),
         ({"format_version": "1"}, "format_version"),
         ({"format_version": None}, "format_version"),
         ({"name": "../up"}, "name"),
@@ -46,6 +46,9 @@ def test_round_trip(toy_bundle: Path) -> None:
         ({"thresholds": {"other": 1.5}}, "threshold"),
         ({"limits": {"max_tokens": 0}}, "limit"),
         ({"limits": {"max_tokens": 1e3}}, "max_tokens"),
+        ({"limits": {"truncation": "tail"}}, "tail"),
+        ({"limits": {"head_share": 1.5}}, "head_share must be a number from 0 to 1, not 1.5"),
+        ({"limits": {"head_share": "half"}}, "head_share"),
         ({"model": {"precision": "float16"}}, "precision"),
         ({"model": {"precision": "int8"}}, "flip_rate"),
         ({"model": {"file": "../model.onnx"}}, "plain path"),
@@ -56,7 +59,7 @@ def test_round_trip(toy_bundle: Path) -> None:
         ({"files": {"model.onnx": "00"}}, "digest"),
         ({"files": {}}, "digest"),
         ({"text": {}}, "normalizers"),
-        ({"new_in_format_2": 1}, "unknown field"),
+        ({"new_in_format_3": 1}, "unknown field"),
     ],
 )
 def test_impossible_fields_are_refused(fields: dict[str, Any], change: dict[str, Any], says: str) -> None:

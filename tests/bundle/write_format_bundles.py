@@ -1,6 +1,6 @@
 """Writes the bundles of ``data/format-<n>`` with the code as it is now: run it before a format changes, then commit.
 
-python tests/bundle/write_format_bundles.py tests/bundle/data/format-1
+python tests/bundle/write_format_bundles.py tests/bundle/data/format-2
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ CONFIGS = {
     ),
     "subword": TextConfig(tokenizer=ComponentSpec("sortgate.bpe.v1", {"vocab_size": 300})),
 }
+LIMITS = {"words": TextLimits(max_tokens=6, truncation="head_tail"), "subword": TextLimits(max_tokens=50)}
 
 
 def write(folder: Path, name: str, config: TextConfig) -> Path:
     """Write one bundle with a random model and return its version folder."""
     registry = create_registry()
-    path = TextPath.create(config, registry, TextLimits(max_tokens=50))
+    path = TextPath.create(config, registry, LIMITS[name])
     path.fit([text for text in TEXTS if text], min_count=1)
     assert path.vocabulary is not None
     cell = "lstm" if name == "words" else "gru"

@@ -174,7 +174,15 @@ def test_long_texts_and_the_room_that_they_need(tmp_path: Path, rows: Any, write
     assert "60 texts (20.0%) will be cut to limits.max_tokens (25)" in cut["what"]
     assert report["max_tokens"] == 25
     assert report["parts"][0]["tokens"]["longest"] == 31
-    assert {s["key"]: s["value"] for s in report["suggestions"]}["limits.max_tokens"] == 50
+    assert "only the first 25 tokens are read" in cut["what"]
+    assert "--set limits.truncation=head_tail reads the end of longer ones, too" in cut["advice"]
+    suggested = {s["key"]: s["value"] for s in report["suggestions"]}
+    assert (suggested["limits.max_tokens"], suggested["limits.truncation"]) == (50, "head_tail")
+    report = check(data, "--set", "limits.max_tokens=25", "--set", "limits.truncation=head_tail")
+    cut = finding(report, "train", "length")
+    assert "only the first 6 and last 19 tokens are read" in cut["what"]
+    assert "head_tail" not in cut["advice"]
+    assert "limits.truncation" not in {s["key"] for s in report["suggestions"]}
     assert ("train", "length") not in topics(check(data))
 
 

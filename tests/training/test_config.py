@@ -63,6 +63,11 @@ def test_a_component_is_refined_by_its_params() -> None:
         ("epochs=[1", "the value is not TOML"),
         ("epochs=1\nseed=2", "one value only"),
         ("limits.max_tokens=0", "limits"),
+        ("limits.truncation=tail", "limits.truncation: invalid enum value 'tail'"),
+        ("limits.truncate=head", "did you mean limits.truncation?"),
+        ("limits.head_share=1.01", "limits: head_share must be a number from 0 to 1, not 1.01"),
+        ("limits.head_share=nan", "head_share must be a number from 0 to 1, not nan"),
+        ("limits.head_share=half", "limits.head_share: expected `float`, got `str`"),
     ],
 )
 def test_mistakes_are_one_line(assignment: str, says: str) -> None:

@@ -27,6 +27,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text.normalizers": st.lists(st.sampled_from(["sortgate.nfkc.v1", 'a "b"\n.v1', "é\x7f.v1"])),
     "text.tokenizer": st.just({"name": "sortgate.bpe.v1", "params": {"vocab_size": 300, "x y": [True, 1.5]}}),
     "limits.max_tokens": st.integers(1, 2000),
+    "limits.truncation": st.just("head_tail"),
+    "limits.head_share": st.floats(0, 1),
     "model.hidden": st.integers(1, 4096),
     "model.bidirectional": st.booleans(),
     "model.dropout": st.floats(0, 0.9),

@@ -154,16 +154,25 @@ def test_what_the_report_says_is_a_choice(files: Path, tmp_path: Path, capsys: p
     assert not [text for text in texts if text in page]
 
 
-def test_int8(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("enough", [True, False])
+def test_int8(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, enough: bool
+) -> None:
     out = tmp_path / "toy"
+    if enough:
+        monkeypatch.setattr("sortgate_training.precision.LEAST_TEXTS", 41)
     assert run(["train", str(files), "--out", str(out), "--precision", "auto", "--json", *LEARN]) == 0
-    trained = json.loads(capsys.readouterr().out)
-    manifest = Bundle.open(out).manifest
-    assert trained["precision"] == manifest.model.precision
-    assert any("int8" in note for note in trained["notes"])
-    if manifest.model.precision == "int8":
-        assert manifest.model.flip_rate is not None
-        assert manifest.model.flip_rate <= 0.003
+    captured = capsys.readouterr()
+    trained = json.loads(captured.out)
+    bundle = Bundle.open(out)
+    kept = bundle.manifest.metrics["precision"]
+    assert trained["precision"] == bundle.manifest.model.precision == kept["served"]
+    words = "int8 changes the accuracy of 41 validation texts by" if enough else "41 validation texts are too few"
+    assert f"{kept['served']} is served: {words}" in kept["reason"]
+    for place in (captured.err, bundle.read("report.html").decode(), bundle.read("card.md").decode()):
+        assert kept["reason"] in " ".join(place.split()).replace("\\", "")
+    if kept["served"] == "int8":
+        assert bundle.manifest.model.flip_rate == kept["flip_rate"] <= 0.003
     Classifier.load(out)  # replays the golden texts
 
 

@@ -174,7 +174,7 @@ class TrainingConfig(_Section, frozen=True):
         batch_size: texts of one step at most.
         batch_tokens: tokens of one step at most, padding included: bounds the memory of long texts.
         seed: of the split, the order, the initial weights and dropout.
-        precision: ``auto`` serves int8 where it is faithful to float32, else float32.
+        precision: ``auto`` serves int8 where it is faithful to float32, by :mod:`sortgate_training.precision`.
     """
 
     text: TextConfig = msgspec.field(default_factory=TextConfig)

@@ -35,7 +35,7 @@ def encode_part(
         say(f"{corpus.source}: {failed} of {len(corpus)} texts cannot be used (too long, or no tokens): left out")
     cut = sum(text.truncated > 0 for text in texts)
     if cut > len(texts) // 100:
-        say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to {path.limits.max_tokens} tokens")
+        say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to their {path.limits.kept}")
     ids = [text.ids for text in texts]
     if corpus.sets is None:
         return texts, EncodedTexts(ids, [numbers[0] for numbers in targets])

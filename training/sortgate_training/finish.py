@@ -30,6 +30,7 @@ from sortgate_training.report.card import render_card
 from sortgate_training.report.figures import calibrate, figures_of
 from sortgate_training.report.judged import judge_corpus, texts_per_second
 from sortgate_training.report.page import Subject, render_report
+from sortgate_training.report.truncation import truncation_of
 from sortgate_training.split import Parts
 
 GOLDEN_TEXTS = 24
@@ -111,6 +112,11 @@ def finish(
     judged = judge_corpus(classifier, part)
     validation = judge_corpus(classifier, parts.validation) if len(parts.test) else None
     notes = [note for corpus in (parts.train, parts.validation, parts.test) for note in corpus.notes]
+    truncation = truncation_of(validation or judged, config.limits)
+    if truncation is not None:
+        single_label = validation is None or validation.sets is None
+        say(cost := truncation.describe("validation", "accuracy" if single_label else "exact match"))
+        notes.append(cost)
     notes += [
         words
         for words in (
@@ -161,6 +167,10 @@ def finish(
         "parity": fitted.parity,
         "notes": notes,
     }
+    if chosen.facts:
+        kept["precision"] = {"served": chosen.info.precision, "reason": chosen.reason, **chosen.facts}
+    if truncation is not None:
+        kept["truncation"] = truncation.to_dict()
     manifest = msgspec.structs.replace(manifest, metrics=kept)
     files |= {"report.html": render_report(subject), "card.md": render_card(subject, manifest)}
     bundle = write_bundle(out, manifest, files)

@@ -154,13 +154,13 @@ class TextPath:
         if self.vocabulary is None:
             raise ValueError("the text path has no vocabulary: call fit, or restore one from a bundle")
         lookup = self.vocabulary.encode
-        limit = self.limits.max_tokens
+        limit, cut = self.limits.max_tokens, self.limits.cut
         return [
             tokens
             if isinstance(tokens, TextError)
             else Encoded(lookup(tokens))
             if len(tokens) <= limit
-            else Encoded(lookup(tokens[:limit]), len(tokens) - limit)
+            else Encoded(lookup(cut(tokens)), len(tokens) - limit)
             for tokens in self._run(texts)
         ]
 

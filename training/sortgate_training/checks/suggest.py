@@ -9,7 +9,7 @@ from sortgate_training.checks.content import matching
 from sortgate_training.checks.findings import Suggestion
 from sortgate_training.checks.labels import imbalance
 from sortgate_training.checks.parts import Part
-from sortgate_training.checks.tokens import room_for
+from sortgate_training.checks.tokens import MANY_CUT, room_for
 from sortgate_training.config import TrainingConfig
 
 #: A bound of tokens is raised up to here and no further: the network's time grows with it.
@@ -57,10 +57,12 @@ def suggest(train: Part, unknown: float, split: bool, config: TrainingConfig) ->
         if needed > limit and needed <= 2**20:
             yield Suggestion(key, 1 << (needed - 1).bit_length(), f"the longest text has {needed:,}")
     limit = config.limits.max_tokens
-    if train.report.cut > count // 100 and (room := min(room_for(train.report.tokens), MOST_TOKENS)) > limit:
-        yield Suggestion(
-            "limits.max_tokens", room, f"{train.report.cut / count:.1%} of the texts have more than {limit} tokens"
-        )
+    if train.report.cut > MANY_CUT * count:
+        longer = f"{train.report.cut / count:.1%} of the texts have more than {limit} tokens"
+        if (room := min(room_for(train.report.tokens), MOST_TOKENS)) > limit:
+            yield Suggestion("limits.max_tokens", room, longer)
+        if config.limits.truncation == "head":
+            yield Suggestion("limits.truncation", "head_tail", f"{longer}: their end may say as much as their middle")
     if count < SMALL and config.vocabulary.min_count > 1:
         yield Suggestion("vocabulary.min_count", 1, f"{count:,} texts are few: a word met once is worth keeping")
     if count < SMALL and split and config.split.validation < 0.2:

@@ -16,6 +16,8 @@ from sortgate_training.config import TrainingConfig
 CHUNK = 2_000
 #: Share of unknown tokens from which the vocabulary is worth a warning.
 MANY_UNKNOWN = 0.1
+#: Share of texts that are cut from which something should be done about it.
+MANY_CUT = 0.01
 
 
 class TokenCounts:
@@ -69,10 +71,17 @@ def find_token_problems(part: Part, tokens: TokenCounts, config: TrainingConfig)
         yield Finding(
             "warning" if share > 0.05 else "note", "length", part.name, report.cut,
             f"{count_of(report.cut, 'text')} ({share:.1%}) will be cut to limits.max_tokens ({limit}), "
-            f"{lost_tokens:.1%} of all tokens",
-            f"--set limits.max_tokens={room_for(report.tokens)} keeps 99 % of the texts whole, and costs time"
-            if share > 0.01 else "",
+            f"{lost_tokens:.1%} of all tokens: only the {config.limits.kept} are read",
+            _room(report.tokens, config) if share > MANY_CUT else "",
         )  # fmt: skip
+
+
+def _room(tokens: Spread, config: TrainingConfig) -> str:
+    """Say what can be done about texts that are cut."""
+    advice = f"--set limits.max_tokens={room_for(tokens)} keeps 99 % of the texts whole, and costs time"
+    if config.limits.truncation == "head":
+        advice += "; --set limits.truncation=head_tail reads the end of longer ones, too, and costs none"
+    return advice
 
 
 def room_for(tokens: Spread) -> int:

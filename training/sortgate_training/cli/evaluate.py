@@ -56,6 +56,7 @@ def evaluate(
     from sortgate_training.report.figures import calibrate, figures_of
     from sortgate_training.report.judged import check_known, judge_corpus
     from sortgate_training.report.page import Subject, render_report
+    from sortgate_training.report.truncation import truncation_of
 
     files = find_test_files(data)
     classifier = load_bundle(bundle, plugins_dir, threads)
@@ -68,6 +69,10 @@ def evaluate(
     single = manifest.task == "single_label"
     figures = figures_of(judged, (), calibrate(judged, manifest.temperature) if single else None)
     metrics = figures.metrics
+    notes = list(corpus.notes)
+    truncation = truncation_of(judged, manifest.limits)
+    if truncation is not None:
+        notes.append(truncation.describe("judged", "accuracy" if single else "exact match"))
     if report is not None:
         subject = Subject(
             manifest.name,
@@ -78,7 +83,7 @@ def evaluate(
             multi_label=not single,
             examples=examples,
             learned=Counter(learned.get("labels", {})) or None,
-            notes=corpus.notes,
+            notes=notes,
             facts={"bundle": classifier.model_name, "fingerprint": classifier.fingerprint, **manifest.provided_by},
             data={"judged": {"source": corpus.source, "texts": len(corpus), **corpus.facts}},
         )
@@ -93,13 +98,13 @@ def evaluate(
                 "errors": judged.errors,
                 **metrics.to_dict(),
                 **figures.to_dict(),
-                "notes": corpus.notes,
+                **({} if truncation is None else {"truncation": truncation.to_dict()}),
+                "notes": notes,
             }
         )
         return
-    notes = corpus.notes + (
-        [f"{corpus.source}: {judged.errors} texts cannot be classified: they count as wrong"] if judged.errors else []
-    )
+    if judged.errors:
+        notes.append(f"{corpus.source}: {judged.errors} texts cannot be classified: they count as wrong")
     for note in notes:
         click.echo(note, err=True)
     print_metrics(metrics, f"{classifier.model_name} on {metrics.texts:,} texts of {corpus.source}")

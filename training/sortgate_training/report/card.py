@@ -44,7 +44,7 @@ def render_card(subject: Subject, manifest: Manifest) -> bytes:
     ]
     bounds = (
         f"At most {limits.max_text_bytes:,} bytes and {limits.max_characters:,} characters a text; "
-        f"tokens after the first {limits.max_tokens:,} are not read."
+        f"of a text with more than {limits.max_tokens:,} tokens only the {limits.kept} are read."
     )
     error = ""
     if (calibration := figures.calibration) is not None:

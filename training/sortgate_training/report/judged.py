@@ -36,6 +36,7 @@ class Judged:
         logits: ``[rows, labels]``, not yet divided by the temperature.
         tokens: ``[rows]``, how many each text has.
         errors: texts that failed.
+        truncated: ``[rows]``, how many of these were cut off; None for none.
         sets: multi-label only: the true and the given sets of labels; ``truth`` and ``answers`` are these joined.
     """
 
@@ -47,6 +48,7 @@ class Judged:
     logits: npt.NDArray[Any]
     tokens: npt.NDArray[np.int64]
     errors: int
+    truncated: npt.NDArray[np.int64] | None = None
     sets: tuple[list[LabelSet], list[LabelSet | None]] | None = None
 
     def targets(self) -> npt.NDArray[np.int64]:
@@ -88,9 +90,11 @@ def _judge(classifier: Classifier, texts: Sequence[str]) -> tuple[list[Predictio
         made = classifier.scorer.predict(logits, [item.truncated for item in good])
         for row, prediction in zip(kept, classifier.text_path.postprocess(made), strict=True):
             predictions[row] = prediction
-    tokens = np.array([len(item.ids) + item.truncated for item in good], dtype=np.int64)
+    truncated = np.array([item.truncated for item in good], dtype=np.int64)
+    tokens = np.array([len(item.ids) for item in good], dtype=np.int64) + truncated
     rows = np.array(kept, dtype=np.int64)
-    return predictions, Judged(texts, [], [], classifier.labels, rows, logits, tokens, len(encoded) - len(kept))
+    errors = len(encoded) - len(kept)
+    return predictions, Judged(texts, [], [], classifier.labels, rows, logits, tokens, errors, truncated)
 
 
 def check_known(judged: Judged, source: str, model: str) -> None:

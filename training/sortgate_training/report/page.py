@@ -53,6 +53,9 @@ figure,tr,.tiles{break-inside:avoid}h2,h3{break-after:avoid}
     for number in range(6)
 )
 
+#: Notes are sentences of ours, and some of them name many figures.
+_NOTE = 600
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -102,7 +105,7 @@ def render_report(subject: Subject) -> bytes:
         held_out.insert(0, ("validation", subject.validation))
     parts = {
         "Beside baselines": _baselines(subject.figures),
-        "Notes": "".join(f"<li>{escape(shown(note))}</li>" for note in subject.notes),
+        "Notes": "".join(f"<li>{escape(shown(note, _NOTE))}</li>" for note in subject.notes),
         "By label": sections.labels(subject.figures, judged, subject.learned),
         "Confusions": sections.confusions(judged, examples=subject.examples) if one else "",
         "Sure answers": sections.curves(judged, temperature) if one else "",

@@ -38,10 +38,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = _SHOWN) -> str:
     """Return the beginning of a text on one line; a lone surrogate, which no page can hold, as ``�``."""
-    start = " ".join(text[: 4 * _SHOWN].split())
-    cut = start if len(start) <= _SHOWN else start[: _SHOWN - 1] + "…"
+    start = " ".join(text[: 4 * most].split())
+    cut = start if len(start) <= most else start[: most - 1] + "…"
     return printable("".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in cut))
 
 

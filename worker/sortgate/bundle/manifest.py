@@ -15,14 +15,16 @@ from sortgate.textconfig import TextLimits, TextRecords
 #: The bundle format written and read here. To change the format:
 #:
 #: 1. Commit a tiny bundle written by the *old* code as ``tests/bundle/data/format-<old>/`` before changing anything:
-#:    ``tests/bundle/test_formats.py`` keeps loading every folder there. (Format 1 is there already.)
+#:    ``tests/bundle/test_formats.py`` keeps loading every folder there. (Formats 1 and 2 are there already.)
 #: 2. Add 1 here and to ``READABLE_VERSIONS``, for a new field as well: readers refuse fields they do not know, since
 #:    ignoring one could change a prediction. What may grow freely is inside ``metrics``, ``data`` and ``training``.
 #: 3. Teach ``decode_manifest`` to turn the older manifest into a ``Manifest``. Dropping an old number from
 #:    ``READABLE_VERSIONS`` is a breaking release.
 #: 4. Say in CHANGELOG.md which release reads which numbers: workers are updated before training.
-FORMAT_VERSION = 1
-READABLE_VERSIONS = frozenset({1})
+#:
+#: Format 2 added ``limits.truncation`` and ``limits.head_share``; their defaults are what format 1 did.
+FORMAT_VERSION = 2
+READABLE_VERSIONS = frozenset({1, 2})
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20
@@ -42,7 +44,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         precision: the one precision that the bundle serves.
         cell: the recurrent cell.
         opset: version of the default ONNX operator set.
-        flip_rate: int8 only: share of test labels that moved between batch 1 and large batches, 0 to 1.
+        flip_rate: int8 only: share of held-out texts that batches answer otherwise than one text at a time, 0 to 1.
         logit_margin: int8 only: largest change of a logit seen between batches; golden labels are compared only
             where the best logit leads by more.
     """
