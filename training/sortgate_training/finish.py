@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec.structs import replace
 
 from sortgate.bundle import Manifest, write_bundle
@@ -22,6 +24,7 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.history import History
+from sortgate_training.imbalance import favoured
 from sortgate_training.judging import Cut
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
@@ -30,6 +33,7 @@ from sortgate_training.report.card import render_card
 from sortgate_training.report.figures import calibrate, figures_of
 from sortgate_training.report.judged import judge_corpus, texts_per_second
 from sortgate_training.report.page import Subject, render_report
+from sortgate_training.report.rare import adjust
 from sortgate_training.split import Parts
 
 GOLDEN_TEXTS = 24
@@ -48,7 +52,11 @@ _LIBRARIES = ("sortgate", "sortgate-training", "torch", "onnx", "onnxruntime", "
 
 @dataclass(frozen=True)
 class Fitted:
-    """Everything that a run has made: ``parity`` is the largest logit difference between PyTorch and ONNX Runtime."""
+    """Everything that a run has made.
+
+    ``parity`` is the largest logit difference between PyTorch and ONNX Runtime; ``shift`` is what training took off the
+    logits (:func:`sortgate_training.imbalance.prior_shift`).
+    """
 
     path: TextPath
     vocabulary: Vocabulary
@@ -59,6 +67,7 @@ class Fitted:
     parity: float
     chosen: Chosen
     cut: Cut
+    shift: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,9 +127,12 @@ def finish(
             fitted.history.overfitting(),
             *fitted.cut.notes,
             chosen.reason,
+            fitted.shift is not None and _meaning(config),
         )
         if words
     ]
+    counts = parts.train.counts()
+    adjusted = adjust(validation or judged, counts, fitted.temperature, fitted.shift) if judged.sets is None else []
 
     rivals, missing = _rivals(parts, part.texts, config, hurried, say)
     if missing:
@@ -146,12 +158,14 @@ def finish(
         validation=validation,
         history=fitted.history,
         multi_label=judged.sets is not None,
-        learned=parts.train.counts(),
+        learned=counts,
         speed=texts_per_second(single, part.texts),
         size=sum(map(len, files.values())),
         notes=notes,
         facts=_about(manifest, fitted, command),
         data=manifest.data,
+        adjusted=adjusted,
+        favoured=favoured(config),
     )
     kept = {
         judged_on: figures.metrics.to_dict(),
@@ -160,6 +174,7 @@ def finish(
         "history": msgspec.to_builtins(fitted.history),
         "parity": fitted.parity,
         "notes": notes,
+        **({"logit_adjustment": [row._asdict() for row in adjusted]} if adjusted else {}),
     }
     manifest = msgspec.structs.replace(manifest, metrics=kept)
     files |= {"report.html": render_report(subject), "card.md": render_card(subject, manifest)}
@@ -184,6 +199,14 @@ def _rivals(
         return [], reason
     say("baselines: training TF-IDF with linear SVMs on the same texts")
     return train_baselines(learned, texts, say)
+
+
+def _meaning(config: TrainingConfig) -> str:
+    """Say what scores mean where training favoured rare labels."""
+    return (
+        f"{' and '.join(favoured(config))}: scores are for labels that are as equally frequent as this makes them; "
+        "where texts have the training texts' shares of labels, those of frequent labels are too low"
+    )
 
 
 def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object]:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from sortgate_training.checks.findings import Finding, Level, count_of
 from sortgate_training.checks.parts import Part
+from sortgate_training.imbalance import advise, describe_imbalance, imbalance
 from sortgate_training.labelling import listed, separator_note
 
 #: Fewer distinct texts of a label are hardly enough to learn it.
 FEW_TEXTS = 10
-#: Largest label to smallest, from which the smaller ones suffer.
-IMBALANCED = 10.0
 
 
 def find_label_problems(part: Part) -> Iterator[Finding]:
@@ -41,13 +40,8 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
             f"{listed(f'{label} ({count})' for count, label in few)}",
             "such labels are learned badly and judged by chance: add texts or merge labels",
         )  # fmt: skip
-    if (ratio := imbalance(distinct)) >= IMBALANCED:
-        (most, largest), (least, smallest) = distinct.most_common(1)[0], distinct.most_common()[-1]
-        yield Finding(
-            "note", "imbalance", part.name, round(ratio),
-            f"{most!r} has {ratio:.0f} times as many texts as {least!r} ({largest:,} and {smallest:,})",
-            "look at macro-F1 rather than accuracy; compare a run with --set loss.class_weights=balanced",
-        )  # fmt: skip
+    if words := describe_imbalance(distinct):
+        yield Finding("note", "imbalance", part.name, round(imbalance(distinct)), words, advise(several=False))
     spellings = defaultdict(list)
     for label in sorted(distinct):
         spellings[" ".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
@@ -83,8 +77,3 @@ def find_foreign_labels(train: Part, other: Part) -> Iterator[Finding]:
             f"{other.name} texts: {listed(missing)}",
             "nothing is said of how well they are recognised",
         )  # fmt: skip
-
-
-def imbalance(counts: Counter[str]) -> float:
-    """Return how many times more texts the largest label has than the smallest."""
-    return max(counts.values()) / min(counts.values())

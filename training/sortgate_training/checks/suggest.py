@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from sortgate_training.checks.content import matching
 from sortgate_training.checks.findings import Suggestion
-from sortgate_training.checks.labels import imbalance
 from sortgate_training.checks.parts import Part
 from sortgate_training.checks.tokens import room_for
 from sortgate_training.config import TrainingConfig
+from sortgate_training.imbalance import imbalance
 
 #: A bound of tokens is raised up to here and no further: the network's time grows with it.
 MOST_TOKENS = 1_000

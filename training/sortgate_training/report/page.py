@@ -9,9 +9,10 @@ from html import escape
 from typing import Any
 
 from sortgate_training.history import History
-from sortgate_training.report import sections
+from sortgate_training.report import rare, sections
 from sortgate_training.report.figures import Figures
 from sortgate_training.report.judged import Judged
+from sortgate_training.report.rare import Adjusted
 from sortgate_training.report.sections import ranged, shown, table
 from sortgate_training.report.statistics import Interval
 
@@ -74,6 +75,8 @@ class Subject:
         notes: sentences about the data and the run.
         facts: further things to know, name to value.
         data: each part's facts.
+        adjusted: what logit adjustment would do, on the validation texts.
+        favoured: settings that favoured rare labels in training.
     """
 
     name: str
@@ -91,6 +94,8 @@ class Subject:
     notes: Sequence[str] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    adjusted: Sequence[Adjusted] = ()
+    favoured: Sequence[str] = ()
 
 
 def render_report(subject: Subject) -> bytes:
@@ -108,6 +113,7 @@ def render_report(subject: Subject) -> bytes:
         "Sure answers": sections.curves(judged, temperature) if one else "",
         "Calibration": sections.calibrated(subject.figures.calibration) if one else "",
         "Where it is good, and where not": sections.breakdown(subject.figures, judged, subject.learned) if one else "",
+        "Rare labels": rare.section(subject.adjusted, subject.favoured, held_out[0][0]),
         "Hardest texts": sections.hardest(judged, temperature) if one and subject.examples else "",
         "Suspected label errors": sections.suspicious(held_out, temperature, examples=subject.examples) if one else "",
         "Training": sections.learning(subject.history) if subject.history is not None else "",
