@@ -16,10 +16,16 @@ FEW_TEXTS = 10
 
 def find_label_problems(part: Part) -> Iterator[Finding]:
     """Problems of the training labels."""
-    if note := separator_note(part.report.file, part.labels):
+    if part.sets is None and (note := separator_note(part.report.file, part.labels)):
         yield Finding("warning", "labels", part.name, len(set(part.labels)), note)
-    distinct = Counter(label for _, label in set(zip(part.texts, part.labels, strict=True)))
-    if len(distinct) < 2:
+    several = part.sets is not None
+    answers = {*zip(part.texts, part.label_sets, strict=True)}
+    distinct = Counter(label for _, label in {(text, label) for text, labels in answers for label in labels})
+    if not distinct:
+        yield Finding("error", "labels", part.name, 0, "no text has a label", "is the label column the right one?")
+        return
+    # a label that some texts lack can be told from nothing
+    if len(distinct) < 2 and (not several or distinct.total() == len({*part.texts})):
         yield Finding(
             "error", "labels", part.name, 1,
             f"only one label, {next(iter(distinct))!r}: there is nothing to tell apart", "add texts of another label",
@@ -41,7 +47,7 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
             "such labels are learned badly and judged by chance: add texts or merge labels",
         )  # fmt: skip
     if words := describe_imbalance(distinct):
-        yield Finding("note", "imbalance", part.name, round(imbalance(distinct)), words, advise(several=False))
+        yield Finding("note", "imbalance", part.name, round(imbalance(distinct)), words, advise(several=several))
     spellings = defaultdict(list)
     for label in sorted(distinct):
         spellings[" ".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
@@ -57,11 +63,12 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
 
 def find_foreign_labels(train: Part, other: Part) -> Iterator[Finding]:
     """Labels that only one of two parts has."""
-    known, met = set(train.labels), Counter(other.labels)
+    known = {label for labels in train.label_sets for label in labels}
+    met = Counter(label for labels in other.label_sets for label in labels)
     foreign = sorted(met.keys() - known)
     if foreign:
-        texts = sum(met[label] for label in foreign)
-        level: Level = "error" if texts == len(other) else "warning"
+        texts = sum(not known.issuperset(labels) for labels in other.label_sets)
+        level: Level = "warning" if known & met.keys() else "error"
         yield Finding(
             level, "labels", other.name, len(foreign),
             f"{count_of(len(foreign), 'label occurs', 'labels occur')} in the {other.name} texts only: "
