@@ -35,6 +35,7 @@ from sortgate_training.report.judged import judge_corpus, texts_per_second
 from sortgate_training.report.page import Subject, render_report
 from sortgate_training.report.rare import adjust
 from sortgate_training.split import Parts
+from sortgate_training.thresholds import parse_goal
 
 GOLDEN_TEXTS = 24
 #: Longer texts would make every start of a worker slower.
@@ -187,17 +188,18 @@ def _rivals(
 ) -> tuple[list[Baseline], str]:
     """Return the baselines' answers, and a sentence on what is missing."""
     train, validation = parts.train, parts.validation
-    if train.sets is not None:
-        return [], "no baselines were trained: they are for one label a text so far"
     if hurried and config.report.baselines == "auto":
         return [], "no baselines were trained within the time budget; report.baselines=true trains them all the same"
-    learned = train
-    if len(parts.test):
+    learned, several = train, train.sets is not None
+    # where a text may have several labels, thresholds are chosen on the validation texts, so that these teach nothing
+    if len(parts.test) and not several:
         learned = Corpus(train.texts + validation.texts, train.labels + validation.labels, train.source)
-    reason = skipping(config.report.baselines, learned.texts, len(set(learned.labels)))
+    reason = skipping(config.report.baselines, learned.texts, len(learned.counts()), several=several)
     if reason:
         return [], reason
     say("baselines: training TF-IDF with linear SVMs on the same texts")
+    if several:
+        return train_baselines(learned, texts, say, held_out=validation, goal=parse_goal(config.thresholds.goal))
     return train_baselines(learned, texts, say)
 
 

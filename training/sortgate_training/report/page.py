@@ -13,7 +13,7 @@ from sortgate_training.report import rare, sections
 from sortgate_training.report.figures import Figures
 from sortgate_training.report.judged import Judged
 from sortgate_training.report.rare import Adjusted
-from sortgate_training.report.sections import ranged, shown, table
+from sortgate_training.report.sections import shown, standing_names, standings, table
 from sortgate_training.report.statistics import Interval
 
 _STYLE = """
@@ -142,6 +142,8 @@ def _head(subject: Subject, name: str) -> str:
         _tile("exact match" if subject.multi_label else "accuracy", metrics.accuracy, figures.accuracy),
         _tile("macro-F1", metrics.macro_f1, figures.macro_f1),
     ]
+    if figures.micro_f1 is not None and metrics.micro_f1 is not None:
+        tiles.insert(1, _tile("micro-F1", metrics.micro_f1, figures.micro_f1))
     if subject.speed:
         tiles.append((f"{subject.speed:,.0f}", "texts a second on one core"))
     if subject.size:
@@ -161,22 +163,18 @@ def _tile(name: str, value: float, bounds: Interval) -> tuple[str, str]:
 def _baselines(figures: Figures) -> str:
     if not figures.rivals:
         return ""
-    mine = [
-        "this classifier", ranged(figures.metrics.accuracy, figures.accuracy),
-        ranged(figures.metrics.macro_f1, figures.macro_f1), "", "",
-    ]  # fmt: skip
+    several = figures.micro_f1 is not None
     rows = [
-        [f"{rival.name}: {rival.about}", ranged(rival.accuracy, rival.accuracy_interval),
-         ranged(rival.macro_f1, rival.macro_f1_interval), f"{rival.test.only_first} : {rival.test.only_second}",
-         f"{rival.test.p:.2g}"]
-        for rival in figures.rivals
-    ]  # fmt: skip
+        [*cells, f"{rival.test.only_first} : {rival.test.only_second}", f"{rival.test.p:.2g}"]
+        for cells, rival in zip(standings(figures)[1:], figures.rivals, strict=True)
+    ]
     seconds = sum(rival.seconds for rival in figures.rivals[-1:])
-    return (
-        table(["", "accuracy", "macro-F1", "only right : wrong", "p"], [mine, *rows])
-        + f"<p class=dim>Trained on the same texts in {seconds:.1f} s. “Only right : wrong”: texts that this "
-        "classifier alone gets right, and that the baseline alone does.</p>"
-    )
+    about = f"Trained on the same texts in {seconds:.1f} s. "
+    if several:
+        about += "One machine a label, each with a threshold chosen on the validation texts for the classifier's goal. "
+    about += "“Only right : wrong”: texts that this classifier alone gets right, and that the baseline alone does."
+    header = ["", *standing_names(figures), "only right : wrong", "p"]
+    return table(header, [[*standings(figures)[0], "", ""], *rows]) + f"<p class=dim>{about}</p>"
 
 
 def _data(parts: Mapping[str, Mapping[str, Any]]) -> str:
