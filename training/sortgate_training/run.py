@@ -16,6 +16,7 @@ from scipy.special import logit
 
 from sortgate.bundle import ModelInfo
 from sortgate.errors import ConfigurationError, DataError, TrainingError
+from sortgate.inference.session import Session
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
@@ -37,7 +38,7 @@ from sortgate_training.imbalance import (
     sampling_rates,
 )
 from sortgate_training.judging import choose_cut, judge, judge_logits
-from sortgate_training.logits import torch_logits
+from sortgate_training.logits import onnx_logits, torch_logits
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.mixing import FloatArray, mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
@@ -154,6 +155,10 @@ def train_bundle(
     chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, borders)
     if chosen.reason:
         say(chosen.reason)
+    if chosen.info.precision == "int8" and (cut.thresholds is not None or cut.abstain is not None):
+        # scores differ a little from those of float32, and what is served must reach the goal
+        served = onnx_logits(Session(chosen.model, threads), held_out[: len(judged)], rows=32)
+        cut = choose_cut(served / temperature, judged.targets, labels, config, lambda _: None)
     fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut, start.shift)
     trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
     if folder is not None:
