@@ -236,6 +236,63 @@ def test_joined_labels_are_pointed_out(tmp_path: Path, write_rows: Any, check: A
     assert any("--label-separator '|'" in found["what"] for found in report["findings"])
 
 
+def test_sets_of_labels(tmp_path: Path, rows: Any, check: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [text for text, _ in rows(300)]
+    sets = [["a", "b"], ["a"], [], ["b", "c"], ["a", "b", "c"]]
+    extra = [(texts[0], ["a"]), (texts[1], ["a"])]  # a contradiction and a duplicate
+    made = [*((text, sets[number % 5]) for number, text in enumerate(texts)), *extra]
+    (tmp_path / "d.jsonl").write_text("\n".join(json.dumps({"text": text, "labels": labels}) for text, labels in made))
+    (tmp_path / "d.csv").write_text("text,label\n" + "\n".join(f"{text},{'|'.join(labels)}" for text, labels in made))
+    report = check(tmp_path / "d.jsonl")
+    part = report["parts"][0]
+    assert part["labels"] == {"a": 182, "b": 180, "c": 120}
+    sizes = {"0": 60, "1": 62, "2": 120, "3": 60}
+    assert part["sets"] == {"cardinality": round(482 / 302, 4), "distinct": 5, "without": 60, "sizes": sizes}
+    [torn] = (f for f in report["findings"] if f["topic"] == "contradictions" and "the same text" in f["what"])
+    assert (torn["examples"][0]["rows"], torn["examples"][0]["detail"]) == ([1, 301], "a, b ≠ a")
+    assert torn["advice"].endswith("or merge labels that people cannot tell apart")
+    assert finding(report, "train", "duplicates")["examples"][0]["rows"] == [2, 302]
+    joined = check(tmp_path / "d.csv", "--label-separator", "|")
+    assert joined["parts"][0]["sets"] == part["sets"]
+    capsys.readouterr()
+    assert run(["check", str(tmp_path / "d.jsonl")]) == 0
+    shown = capsys.readouterr().out
+    assert "texts with 0, 1, 2, … labels\t60 62 120 60" in shown
+    assert run(["init", str(tmp_path / "d.csv"), "--label-separator", "|", "-o", str(tmp_path / "c.toml")]) == 0
+    assert "--label-separator '|'" in (tmp_path / "c.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (["", "", ""], "no text has a label"),
+        (["a", "a", "a"], "only one label, 'a'"),
+        (["a|b", "a", ""], "1 label has one text only: 'b'"),
+    ],
+)
+def test_sets_that_stop_training(tmp_path: Path, check: Any, labels: list[str], says: str) -> None:
+    data = tmp_path / "d.csv"
+    data.write_text("text,label\n" + "\n".join(f"word{number} text,{given}" for number, given in enumerate(labels)))
+    separator = ["--label-separator", "|"]
+    report = check(data, *separator)
+    assert any(says in f["what"] for f in report["findings"] if f["level"] == "error")
+    assert run(["train", str(data), "--out", str(tmp_path / "toy"), "-q", "--threads", "1", *separator]) == 1
+
+
+def test_sets_beside_single_labels(tmp_path: Path, rows: Any, write_rows: Any, check: Any, capsys: Any) -> None:
+    (tmp_path / "train.csv").write_text("text,label\n" + "\n".join(f"{text},a|{label}" for text, label in rows(100)))
+    write_rows(tmp_path / "test.csv", [*rows(30, "ab", seed=1), ("word", "new")])
+    report = check(tmp_path, "--label-separator", "|")
+    assert report["parts"][1]["sets"]["cardinality"] == 1.0
+    foreign = next(f for f in report["findings"] if f["topic"] == "labels" and f["part"] == "test")
+    assert (foreign["level"], "'new' (1 text)" in foreign["what"]) == ("warning", True)
+    (tmp_path / "test.jsonl").write_text(json.dumps({"text": "x", "labels": ["a", "b"]}))
+    assert run(["check", str(tmp_path / "train.csv"), "--test", str(tmp_path / "test.jsonl")]) != 0
+    error = capsys.readouterr().err
+    assert "test.jsonl: several labels a text, where train.csv has one" in error
+    assert error.count("\n") == 1
+
+
 def test_other_text_paths_are_checked_too(tmp_path: Path, rows: Any, write_rows: Any, check: Any) -> None:
     data = write_rows(tmp_path / "d.csv", rows(200))
     config = tmp_path / "c.toml"
@@ -283,6 +340,7 @@ def test_what_people_read(
         (b"text,label\nx,a\n", ["--set", "limits.max_token=3"], "did you mean limits.max_tokens?"),
         (b"text,label\nx,a\n", ["--set", "text.tokenizer=none.v1"], "none.v1"),
         (b"text,label\nx,a\n", ["--plugins-dir", "none"], "none"),
+        (b"text,label\nx,a\n", ["--label-separator", ""], "--label-separator: what stands between"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,3 +95,61 @@ def test_evaluate_writes_the_page(folder: Path, tmp_path: Path, capsys: pytest.C
     assert "95 % intervals: accuracy " in capsys.readouterr().out
     assert run([*arguments[:-1], str(tmp_path / "none" / "x")]) == 78
     assert "--report" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bundles of texts with several labels, the first hardly trained, and texts of which a few cannot be known."""
+    folder = tmp_path_factory.mktemp("sets")
+    generator = random.Random(0)
+    for name, count in (("train", 300), ("test", 100)):
+        lines = ["text,label"]
+        for _ in range(count):
+            labels = [label for label in "abc" if generator.random() < 0.4]
+            words = [f"{label}{generator.randrange(5)}" for label in labels if generator.random() < 0.9]
+            words.append("word1 word2")
+            lines.append(f"{' '.join(words)},{'|'.join(labels)}")
+        (folder / f"{name}.csv").write_text("\n".join(lines))
+    train = ["train", str(folder / "train.csv"), "--label-separator", "|", *QUICK]
+    assert run([*train, "--out", str(folder / "one"), "--epochs", "1", "--set", "ngrams.enabled=false"]) == 0
+    assert run([*train, "--out", str(folder / "two"), "--epochs", "1"]) == 0
+    return folder
+
+
+def test_compare_sets(sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = tmp_path / "changes.jsonl"
+    arguments = ["compare", str(sets / "one"), str(sets / "two"), str(sets / "test.csv")]
+    capsys.readouterr()
+    assert run([*arguments, "--json", "--changes", str(changes)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["second"]["micro_f1"] > found["first"]["micro_f1"] + 0.2
+    for name in ("accuracy", "micro_f1", "macro_f1"):
+        low, high = found["difference"][f"{name}_interval"]
+        assert low <= found["second"][name] - found["first"][name] <= high
+    lines = [json.loads(line) for line in changes.read_text().splitlines()]
+    assert len(lines) == found["changed"] > 0
+    assert all(isinstance(line["label"], list) for line in lines)
+    assert {line["went"] for line in lines if line["label"] == line["second"]} == {"right"}
+    assert found["mcnemar"]["only_second"] == [line["went"] for line in lines].count("right")
+    assert found["verdict"].startswith("the second is significantly better in exact match, micro-F1, macro-F1 (")
+    # the separator may be named, and then must be right
+    assert run([*arguments, "--label-separator", "|"]) == 0
+    table = capsys.readouterr().out
+    assert "exact match" in table
+    assert table.splitlines()[-1] == found["verdict"]
+    assert run(["compare", str(sets / "two"), str(sets / "two"), str(sets / "test.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "both give the same labels to the same texts"
+    assert run([*arguments, "--label-separator", ""]) != 0
+    assert "--label-separator: what stands between" in capsys.readouterr().err
+
+
+def test_one_label_and_several_cannot_be_compared(sets: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for first, second, says in (
+        (sets / "one", folder / "one", "the first bundle gives several labels a text, the second one label a text"),
+        (folder / "one", folder / "two", "several labels a text, where the bundle one has one"),
+    ):
+        more = ["--label-separator", "|"] if first.parent == folder else []
+        assert run(["compare", str(first), str(second), str(sets / "test.csv"), *more]) != 0
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sortgate.inference import Classifier
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.calibration import HIGHEST, LOWEST, fit_temperature, negative_log_likelihood
 from sortgate_training.config import LossConfig
+from sortgate_training.judging import Cut, choose_cut
 from sortgate_training.metrics import macro_f1, measure_sets
 from sortgate_training.mixing import mix
 from sortgate_training.objective import create_multi_label_loss
@@ -66,6 +68,9 @@ def test_trained_sets_are_served(folder: Path, bundle: Path, capsys: pytest.Capt
     assert manifest.thresholds.keys() == {"a", "b", "c"}
     assert manifest.metrics["test"]["macro_f1"] > 0.9
     assert manifest.metrics["parity"] <= 1e-4
+    assert manifest.metrics["baselines"].keys() == {"B1", "B2"}
+    assert manifest.metrics["baselines"]["B1"]["micro_f1"] > 0.9
+    assert "macro-F1" in manifest.metrics["verdict"]
     both, none = Classifier.load(bundle)(["a1 b2 word3 word4", "word1 word2 word3"])
     assert {entry.label for entry in both.labels} == {"a", "b"}
     assert (none.label, none.labels, none.error) == (None, (), None)
@@ -94,6 +99,25 @@ def test_int8_of_sets(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "toy"
     assert run(["train", str(folder), "--out", str(out), "--quiet", "--precision", "auto", *LEARN]) == 0
     Classifier.load(out)  # replays the golden texts
+
+
+def test_thresholds_are_those_of_the_model_that_is_served(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[tuple[float, dict[str, float] | None]] = []
+
+    def choose(scaled: Any, *arguments: Any) -> Cut:
+        cut = choose_cut(scaled, *arguments)
+        chosen.append((float(scaled.sum()), cut.thresholds))
+        return cut
+
+    monkeypatch.setattr("sortgate_training.run.choose_cut", choose)
+    monkeypatch.setattr("sortgate_training.precision.Int8Cost.acceptable", True)
+    out = tmp_path / "toy"
+    assert run(["train", str(folder), "--out", str(out), "--quiet", "--precision", "int8", *LEARN]) == 0
+    (exact, _), (served, thresholds) = chosen
+    assert exact != served
+    assert Bundle.open(out).manifest.thresholds == thresholds
 
 
 def test_a_single_label_bundle_refuses_sets(folder: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 #: Batches whose texts are sorted together: more sort better, fewer mix better.
 POOL_BATCHES = 50
@@ -86,10 +87,16 @@ class EncodedTexts:
 
 
 class TrainingBatches:
-    """The training texts as batches; iterating gives one epoch, in an order of its own that the seed decides."""
+    """The training texts as batches; iterating gives one epoch, in an order of its own that the seed decides.
 
-    def __init__(self, texts: EncodedTexts, *, batch_size: int, batch_tokens: int, seed: int) -> None:
+    ``rates``, if given, are how often each text is drawn in an epoch, on average; see :func:`draw`.
+    """
+
+    def __init__(
+        self, texts: EncodedTexts, *, batch_size: int, batch_tokens: int, seed: int, rates: FloatArray | None = None
+    ) -> None:
         self.texts = texts
+        self._rates = rates
         self._bounds = {"batch_size": batch_size, "batch_tokens": batch_tokens}
         self._generator = np.random.default_rng(seed)
         #: the generator's state before the order that is not used up yet, None when there is none
@@ -100,7 +107,8 @@ class TrainingBatches:
 
     def _order(self) -> list[IntArray]:
         self._before = dict(self._generator.bit_generator.state)
-        return training_order(self.texts.lengths, self._generator, **self._bounds)
+        drawn = None if self._rates is None else draw(self._rates, self.texts.targets, self._generator)
+        return training_order(self.texts.lengths, self._generator, drawn, **self._bounds)
 
     def __iter__(self) -> Iterator[Batch]:
         order, self._next = self._next or self._order(), None
@@ -123,11 +131,38 @@ class TrainingBatches:
         return self._count
 
 
+def draw(rates: FloatArray, targets: IntArray, generator: np.random.Generator) -> IntArray:
+    """Return as many rows as there are texts, each drawn as often as its rate says, rounded up or down.
+
+    Systematic sampling (Madow 1949), label by label: no label's share is left to chance, and every text gets its turn.
+
+    Args:
+        rates: ``[texts]``, with a mean of 1.
+        targets: ``[texts]``, label numbers.
+        generator: decides which texts of a label are drawn once more than others.
+    """
+    order = generator.permutation(len(rates))
+    order = order[np.argsort(targets[order], kind="stable")]
+    ends = np.floor(np.cumsum(rates[order]) + generator.random()).astype(np.int64)
+    # rounding must not add or lose a text
+    ends = np.minimum(ends, len(rates))
+    ends[-1] = len(rates)
+    return np.repeat(order, np.diff(ends, prepend=0))
+
+
 def training_order(
-    lengths: IntArray, generator: np.random.Generator, *, batch_size: int, batch_tokens: int
+    lengths: IntArray,
+    generator: np.random.Generator,
+    rows: IntArray | None = None,
+    *,
+    batch_size: int,
+    batch_tokens: int,
 ) -> list[IntArray]:
-    """Return an epoch's batches as rows: shuffled, sorted by length within pools of batches, shuffled again."""
-    order = generator.permutation(len(lengths))
+    """Return an epoch's batches as rows: shuffled, sorted by length within pools of batches, shuffled again.
+
+    ``rows``, all of them unless given, may hold a text several times or not at all.
+    """
+    order = generator.permutation(len(lengths) if rows is None else rows)
     batches: list[IntArray] = []
     pool = batch_size * POOL_BATCHES
     for start in range(0, len(order), pool):

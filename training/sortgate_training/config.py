@@ -97,12 +97,15 @@ class LossConfig(_Section, frozen=True):
     Attributes:
         class_weights: ``balanced`` weighs labels by the inverse of their frequency; a table names
             weights, 1 for others.
+        logit_adjustment: τ of Menon et al. 2021: the loss, and only the loss, adds τ·log(a label's share) to its logit,
+            so that 1 serves labels as if they were equally frequent. One label a text only.
     """
 
     name: Literal["cross_entropy", "focal"] = "cross_entropy"
     label_smoothing: Share = 0.0
     class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
     focal_gamma: NotNegative = 2.0
+    logit_adjustment: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
 
 
 class OptimizerConfig(_Section, frozen=True):
@@ -173,6 +176,9 @@ class TrainingConfig(_Section, frozen=True):
             hardly change while the network learns; for sets of labels it is macro-F1, which sees the thresholds.
         batch_size: texts of one step at most.
         batch_tokens: tokens of one step at most, padding included: bounds the memory of long texts.
+        sampling: which texts an epoch has, always as many as there are training texts: ``none`` each once, ``balanced``
+            as many of every label, a number between 0 and 1 something between: labels by their count to the power of 1
+            minus that. One label a text only.
         seed: of the split, the order, the initial weights and dropout.
         precision: ``auto`` serves int8 where it is faithful to float32, by :mod:`sortgate_training.precision`.
     """
@@ -195,8 +201,18 @@ class TrainingConfig(_Section, frozen=True):
     metric: Literal["auto", "macro_f1", "accuracy", "loss"] = "auto"
     batch_size: Count = 64
     batch_tokens: Count = 16_384
+    sampling: Literal["none", "balanced"] | Annotated[float, msgspec.Meta(ge=0, le=1)] = "none"
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63 - 1)] = 0
     precision: Literal["float32", "int8", "auto"] = "float32"
+
+    def __post_init__(self) -> None:
+        favours = {
+            "loss.class_weights": self.loss.class_weights != "none",
+            "loss.logit_adjustment": self.loss.logit_adjustment > 0,
+            "sampling": self.sampling not in ("none", 0),
+        }
+        if len(chosen := [key for key, used in favours.items() if used]) > 1:
+            raise ValueError(f"{' and '.join(chosen)} each make rare labels count for more: set one of them only")
 
     def epochs_of(self, steps: int) -> int:
         """Return how many epochs there are at most, given the steps of one."""

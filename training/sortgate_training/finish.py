@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec.structs import replace
 
 from sortgate.bundle import Manifest, write_bundle
@@ -22,6 +24,7 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.history import History
+from sortgate_training.imbalance import favoured
 from sortgate_training.judging import Cut
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
@@ -30,8 +33,10 @@ from sortgate_training.report.card import render_card
 from sortgate_training.report.figures import calibrate, figures_of
 from sortgate_training.report.judged import judge_corpus, texts_per_second
 from sortgate_training.report.page import Subject, render_report
+from sortgate_training.report.rare import adjust
 from sortgate_training.report.truncation import truncation_of
 from sortgate_training.split import Parts
+from sortgate_training.thresholds import parse_goal
 
 GOLDEN_TEXTS = 24
 #: Longer texts would make every start of a worker slower.
@@ -49,7 +54,11 @@ _LIBRARIES = ("sortgate", "sortgate-training", "torch", "onnx", "onnxruntime", "
 
 @dataclass(frozen=True)
 class Fitted:
-    """Everything that a run has made: ``parity`` is the largest logit difference between PyTorch and ONNX Runtime."""
+    """Everything that a run has made.
+
+    ``parity`` is the largest logit difference between PyTorch and ONNX Runtime; ``shift`` is what training took off the
+    logits (:func:`sortgate_training.imbalance.prior_shift`).
+    """
 
     path: TextPath
     vocabulary: Vocabulary
@@ -60,6 +69,7 @@ class Fitted:
     parity: float
     chosen: Chosen
     cut: Cut
+    shift: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,9 +134,12 @@ def finish(
             fitted.history.overfitting(),
             *fitted.cut.notes,
             chosen.reason,
+            fitted.shift is not None and _meaning(config),
         )
         if words
     ]
+    counts = parts.train.counts()
+    adjusted = adjust(validation or judged, counts, fitted.temperature, fitted.shift) if judged.sets is None else []
 
     rivals, missing = _rivals(parts, part.texts, config, hurried, say)
     if missing:
@@ -152,12 +165,14 @@ def finish(
         validation=validation,
         history=fitted.history,
         multi_label=judged.sets is not None,
-        learned=parts.train.counts(),
+        learned=counts,
         speed=texts_per_second(single, part.texts),
         size=sum(map(len, files.values())),
         notes=notes,
         facts=_about(manifest, fitted, command),
         data=manifest.data,
+        adjusted=adjusted,
+        favoured=favoured(config),
     )
     kept = {
         judged_on: figures.metrics.to_dict(),
@@ -166,6 +181,7 @@ def finish(
         "history": msgspec.to_builtins(fitted.history),
         "parity": fitted.parity,
         "notes": notes,
+        **({"logit_adjustment": [row._asdict() for row in adjusted]} if adjusted else {}),
     }
     if chosen.facts:
         kept["precision"] = {"served": chosen.info.precision, "reason": chosen.reason, **chosen.facts}
@@ -182,18 +198,27 @@ def _rivals(
 ) -> tuple[list[Baseline], str]:
     """Return the baselines' answers, and a sentence on what is missing."""
     train, validation = parts.train, parts.validation
-    if train.sets is not None:
-        return [], "no baselines were trained: they are for one label a text so far"
     if hurried and config.report.baselines == "auto":
         return [], "no baselines were trained within the time budget; report.baselines=true trains them all the same"
-    learned = train
-    if len(parts.test):
+    learned, several = train, train.sets is not None
+    # where a text may have several labels, thresholds are chosen on the validation texts, so that these teach nothing
+    if len(parts.test) and not several:
         learned = Corpus(train.texts + validation.texts, train.labels + validation.labels, train.source)
-    reason = skipping(config.report.baselines, learned.texts, len(set(learned.labels)))
+    reason = skipping(config.report.baselines, learned.texts, len(learned.counts()), several=several)
     if reason:
         return [], reason
     say("baselines: training TF-IDF with linear SVMs on the same texts")
+    if several:
+        return train_baselines(learned, texts, say, held_out=validation, goal=parse_goal(config.thresholds.goal))
     return train_baselines(learned, texts, say)
+
+
+def _meaning(config: TrainingConfig) -> str:
+    """Say what scores mean where training favoured rare labels."""
+    return (
+        f"{' and '.join(favoured(config))}: scores are for labels that are as equally frequent as this makes them; "
+        "where texts have the training texts' shares of labels, those of frequent labels are too low"
+    )
 
 
 def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object]:

@@ -38,23 +38,38 @@ class Cut:
     notes: list[str] = field(default_factory=list)
 
 
-def judge(module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None) -> Judgement:
-    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served."""
+def judge(
+    module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None, shift: FloatArray | None = None
+) -> Judgement:
+    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served.
+
+    ``shift`` is that of the module's logits (:func:`sortgate_training.imbalance.prior_shift`). Both paths are joined,
+    and their loss is taken, without it: it is the shares of the labels in the validation texts that decide how likely
+    these are. What is served, and so what accuracy and macro-F1 are of, has the shift.
+    """
     logits = torch_logits(module, texts)
+    if shift is not None:
+        logits = logits + shift
     if ngram_logits is not None:
         ngram, recurrent = mix(ngram_logits, logits, texts.targets)
         logits = np.float32(ngram) * ngram_logits + np.float32(recurrent) * logits
-    return judge_logits(logits, texts.targets)
+    return judge_logits(logits, texts.targets, shift)
 
 
-def judge_logits(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> Judgement:
-    """Return the same of logits; sets of labels as they are with each label's threshold at its best F1."""
+def judge_logits(
+    logits: npt.NDArray[np.float32], targets: npt.NDArray[Any], shift: FloatArray | None = None
+) -> Judgement:
+    """Return the same of logits; sets of labels as they are with each label's threshold at its best F1.
+
+    ``logits`` are without the shift, which is taken off for the answers.
+    """
     loss = negative_log_likelihood(logits, targets)
     if targets.ndim == 2:
         scores = expit(logits.astype(np.float64))
         given = scores >= choose_thresholds(scores, targets, Goal("f1"))[0]
         return Judgement(loss, float((given == targets).all(axis=1).mean()), macro_f1(targets, given))
-    metrics = measure([str(target) for target in targets], [str(answer) for answer in logits.argmax(axis=1)])
+    answers = (logits if shift is None else logits - shift).argmax(axis=1)
+    metrics = measure([str(target) for target in targets], [str(answer) for answer in answers])
     return Judgement(loss, metrics.accuracy, metrics.macro_f1)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from sortgate_training.readers import Label
 
 #: A text's labels, sorted; an empty set is an answer like any other.
@@ -26,6 +29,15 @@ def label_set(label: Label, separator: str | None) -> LabelSet | None:
             return None
         label = tuple(label.split(separator)) if separator is not None else (label,)
     return tuple(sorted({name for part in label if (name := part.strip())}))
+
+
+def label_table(sets: Sequence[LabelSet | None], names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return ``[texts, labels]``, whether each text has each label; None is an empty set, other labels are left out."""
+    column = {name: index for index, name in enumerate(names)}
+    table = np.zeros((len(sets), len(names)), dtype=np.bool_)
+    for row, labels in enumerate(sets):
+        table[row, [column[label] for label in labels or () if label in column]] = True
+    return table
 
 
 def listed(labels: Iterable[str], most: int = 5) -> str:

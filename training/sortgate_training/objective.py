@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import LossConfig, OptimizerConfig, ScheduleConfig
+from sortgate_training.imbalance import log_prior
 from sortgate_training.rows import RowGradient, RowOptimizer, collect, row_weights
 
 #: Logits ``[batch, labels]`` and targets, as :class:`~sortgate_training.batches.Batch` has them, to a text's mean loss.
@@ -68,6 +69,14 @@ def create_loss(
     weight = _weights(config, labels, counts)
     if weight is not None and device is not None:
         weight = weight.to(device)
+    plain = _create_plain_loss(config, weight)
+    if not config.logit_adjustment:
+        return plain
+    offset = torch.tensor(config.logit_adjustment * log_prior(counts), dtype=torch.float32, device=device)
+    return lambda logits, targets: plain(logits + offset, targets)
+
+
+def _create_plain_loss(config: LossConfig, weight: Tensor | None) -> Loss:
     if config.name == "cross_entropy":
         return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
 

@@ -16,6 +16,7 @@ from scipy.special import logit
 
 from sortgate.bundle import ModelInfo
 from sortgate.errors import ConfigurationError, DataError, TrainingError
+from sortgate.inference.session import Session
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
@@ -28,10 +29,18 @@ from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
+from sortgate_training.imbalance import (
+    advise,
+    check_task,
+    describe_imbalance,
+    favoured,
+    prior_shift,
+    sampling_rates,
+)
 from sortgate_training.judging import choose_cut, judge, judge_logits
-from sortgate_training.logits import torch_logits
+from sortgate_training.logits import onnx_logits, torch_logits
 from sortgate_training.loop import Control, Watcher, fit
-from sortgate_training.mixing import mix
+from sortgate_training.mixing import FloatArray, mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
@@ -112,7 +121,7 @@ def train_bundle(
             recurrent,
             batches,
             start.loss,
-            lambda trained: judge(trained, judged, ngram_logits),
+            lambda trained: judge(trained, judged, ngram_logits, start.shift),
             # labels that are given each by itself are thresholded, which the loss knows nothing of
             replace(config, metric="macro_f1") if sets and config.metric == "auto" else config,
             watch(len(start.learned), config.epochs_of(len(batches))),
@@ -134,9 +143,9 @@ def train_bundle(
 
     module = HybridClassifier(recurrent)
     if tables is not None:
-        module = join(recurrent, tables, judged, say)
+        module = join(recurrent, tables, judged, start.shift, say)
     logits = torch_logits(module, judged)
-    temperature = fit_temperature(logits, judged.targets)
+    temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
     cut = choose_cut(logits / temperature, judged.targets, labels, config, say)
     graph = export_graph(module)
     parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
@@ -147,7 +156,11 @@ def train_bundle(
     chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, borders)
     if chosen.reason:
         say(chosen.reason)
-    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut)
+    if chosen.info.precision == "int8" and (cut.thresholds is not None or cut.abstain is not None):
+        # scores differ a little from those of float32, and what is served must reach the goal
+        served = onnx_logits(Session(chosen.model, threads), held_out[: len(judged)], rows=32)
+        cut = choose_cut(served / temperature, judged.targets, labels, config, lambda _: None)
+    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut, start.shift)
     trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
@@ -176,7 +189,10 @@ def learning_rates(
 
 @dataclass(frozen=True)
 class Start:
-    """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing."""
+    """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing.
+
+    ``shift`` is what the loss or the sampling takes off the network's logits, None for nothing.
+    """
 
     path: TextPath
     vocabulary: Vocabulary
@@ -185,6 +201,7 @@ class Start:
     batches: TrainingBatches
     recurrent: RecurrentClassifier
     loss: Loss
+    shift: FloatArray | None
 
 
 def begin(
@@ -200,8 +217,11 @@ def begin(
     Raises:
         DataError: no text, or none of a label, is left after the text path.
         PluginError: a component of the text path is unknown or refuses its parameters.
+        ConfigurationError: a setting is for one label a text only.
     """
     set_threads(threads)
+    check_task(config, several=parts.train.sets is not None)
+
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
     path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
@@ -213,7 +233,16 @@ def begin(
     if 0 in counts:
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
-    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+    by_label = dict(zip(labels, counts, strict=True))
+    if (words := describe_imbalance(by_label)) and not favoured(config):
+        say(f"{words}: {advise(several=sets)}")
+    batches = TrainingBatches(
+        learned,
+        batch_size=config.batch_size,
+        batch_tokens=config.batch_tokens,
+        seed=config.seed,
+        rates=sampling_rates(config.sampling, learned.targets, counts),
+    )
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
     if sets:
@@ -221,7 +250,8 @@ def begin(
         loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
     else:
         loss = create_loss(config.loss, labels, counts, where)
-    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss)
+    shift = None if sets else prior_shift(config, labels, counts)
+    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift)
 
 
 def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:
@@ -261,17 +291,28 @@ def fit_tables(
 
 
 def join(
-    recurrent: RecurrentClassifier, tables: NgramTables, judged: EncodedTexts, say: Callable[[str], None]
+    recurrent: RecurrentClassifier,
+    tables: NgramTables,
+    judged: EncodedTexts,
+    shift: FloatArray | None,
+    say: Callable[[str], None],
 ) -> HybridClassifier:
-    """Return both paths as one module, each with the weight that suits the validation texts best."""
+    """Return both paths as one module, each with the weight that suits the validation texts best.
+
+    The n-gram path knows no ``shift``: the network's is taken out before they are weighed, and goes over all of it.
+    """
     ngram_logits, recurrent_logits = tables.logits(judged), torch_logits(recurrent, judged)
+    if shift is not None:
+        recurrent_logits = recurrent_logits + shift
     ngram, share = mix(ngram_logits, recurrent_logits, judged.targets)
     with torch.no_grad():
         recurrent.output.weight.mul_(share)
         recurrent.output.bias.mul_(share)
+        if shift is not None:
+            recurrent.output.bias.add_(torch.from_numpy(shift), alpha=share - 1.0)
     hybrid = HybridClassifier(recurrent, NgramPath(tables.scaled(ngram)))
-    judgements = [judge_logits(logits, judged.targets) for logits in (ngram_logits, recurrent_logits)]
-    judgements.append(judge(hybrid, judged))
+    judgements = [judge_logits(logits, judged.targets, shift) for logits in (ngram_logits, recurrent_logits)]
+    judgements.append(judge(hybrid, judged, shift=shift))
     figure, at = ("macro-F1", 2) if judged.targets.ndim == 2 else ("accuracy", 1)
     rates = [judgement[at] for judgement in judgements]
     say("validation {}: n-grams {:.4f}, recurrent network {:.4f}, both {:.4f}".format(figure, *rates))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from sortgate.bundle import Manifest
+from sortgate_training.report.baselines import Baseline
 from sortgate_training.report.card import render_card
 from sortgate_training.report.figures import by_frequency, by_length, calibrate, confused_pairs, figures_of
 from sortgate_training.report.judged import Judged
@@ -138,3 +140,26 @@ def test_the_card(judged: Make, subject: Make, toy_manifest: Manifest, multi_lab
     assert "<script>" not in card
     assert "� text" not in card
     assert "\n\n\n" not in card
+
+
+def test_sets_beside_baselines(judged: Make, subject: Make, toy_manifest: Manifest) -> None:
+    made = judged(300, ("a", "b", "c"))
+    truth = [(label,) if row % 3 else ("a", "c") for row, label in enumerate(made.truth)]
+    worse = [("b",) if row % 2 else labels for row, labels in enumerate(truth)]
+    sets = replace(made, sets=(truth, [*truth[:-1], None]))
+    figures = figures_of(sets, [Baseline("B1", "a baseline", [], 1.0, worse), Baseline("B2", "same", [], 1.0, truth)])
+    one, other = figures.rivals
+    assert one.micro_f1_interval is not None
+    assert one.gain is not None
+    assert one.micro_f1_interval.low < (one.micro_f1 or 0) < one.micro_f1_interval.high
+    assert one.gain.low > 0
+    assert (other.macro_f1, other.test.only_second) == (1.0, 1)
+    assert "not distinguishable from the best baseline, B2 (-" in figures.verdict()
+    about = replace(subject(made, multi_label=True), figures=figures, judged=sets)
+    page = parsed(about)
+    assert {"exact match", "micro-F1", "macro-F1"} <= set(page.words.splitlines())
+    assert "chosen on the validation texts for the classifier's goal" in page.words
+    assert "| exact match | micro-F1 | macro-F1 |" in render_card(about, toy_manifest).decode()
+    values = figures.to_dict()
+    assert values["intervals"].keys() == {"accuracy", "macro_f1", "micro_f1"}
+    assert values["baselines"]["B1"].keys() >= {"micro_f1", "macro_f1_gain_interval"}

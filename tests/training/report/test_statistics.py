@@ -9,12 +9,14 @@ from sklearn.metrics import average_precision_score, f1_score
 from sortgate_training.report.statistics import (
     Interval,
     bootstrap,
+    bootstrap_sets,
     calibration_error,
     coverage_curve,
     interval,
     mcnemar,
     numbered,
     paired_bootstrap,
+    paired_bootstrap_sets,
     precision_recall,
     probabilities,
     reliability,
@@ -117,3 +119,23 @@ def test_a_label_that_was_swapped_is_suspected() -> None:
     # the third is surer of its true label than of the given one, but not surer than that label's mean
     assert found[0][0] in {7, 100}
     assert dict(found) == {7: true[7], 100: true[100]}
+
+
+def test_sets_are_resampled_in_pairs() -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.random((400, 5)) < 0.3
+    first, second = truth ^ (generator.random(truth.shape) < 0.2), truth ^ (generator.random(truth.shape) < 0.1)
+    samples = bootstrap_sets(truth, first)
+    assert samples.micro is not None
+    for average, drawn in (("macro", samples.macro), ("micro", samples.micro)):
+        low, high = interval(drawn)
+        assert low < f1_score(truth, first, average=average) < high
+    changes = paired_bootstrap_sets(truth, first, second)
+    assert changes.micro_f1 is not None
+    for average, drawn in (("macro", changes.macro_f1), ("micro", changes.micro_f1)):
+        low, high = interval(drawn)
+        gain = f1_score(truth, second, average=average) - f1_score(truth, first, average=average)
+        assert 0 < low < gain < high
+    low, high = interval(changes.accuracy)
+    assert 0 < low < (truth == second).all(axis=1).mean() - (truth == first).all(axis=1).mean() < high
+    assert not paired_bootstrap_sets(truth, first, first).macro_f1.any()

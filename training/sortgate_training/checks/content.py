@@ -89,8 +89,9 @@ def find_suspicious(part: Part, limits: TextLimits) -> Iterator[Finding]:
 def find_constants(part: Part) -> Iterator[Finding]:
     """A beginning or an end that nearly all texts have, or nearly all of one label and hardly any other."""
     texts_of: dict[str, list[str]] = defaultdict(list)
-    for text, label in zip(part.texts, part.labels, strict=True):
-        texts_of[label].append(text)
+    for text, labels in zip(part.texts, part.label_sets, strict=True):
+        for label in labels:
+            texts_of[label].append(text)
     for where, backwards in (("begin", False), ("end", True)):
         affix = common_affix(part.texts, backwards=backwards)
         if affix:

@@ -61,6 +61,22 @@ class Spread(msgspec.Struct, frozen=True):
         return cls(int(median), int(p95), int(p99), int(max(lengths)))
 
 
+class SetFigures(msgspec.Struct, frozen=True):
+    """Sets of labels.
+
+    Attributes:
+        cardinality: labels of a text, on average (Tsoumakas & Katakis 2007).
+        distinct: different sets.
+        without: texts with an empty set.
+        sizes: number of labels → number of texts that have so many.
+    """
+
+    cardinality: float
+    distinct: int
+    without: int
+    sizes: dict[int, int]
+
+
 class PartReport(msgspec.Struct):
     """Figures of one part; ``cut`` texts have more than ``limits.max_tokens`` tokens.
 
@@ -68,6 +84,8 @@ class PartReport(msgspec.Struct):
         columns: names in the file, all of them; numbers where the file has no header.
         rows: in the file; of ``texts`` both text and label are there.
         tokens: of the default text path, or of the configured one.
+        labels: texts of each label.
+        sets: where a text may have several labels.
         unknown_tokens: share of the tokens that the vocabulary of the training texts lacks.
         scripts: share of the texts that are mostly in a Unicode script, most frequent first.
     """
@@ -80,6 +98,7 @@ class PartReport(msgspec.Struct):
     rows: int = 0
     texts: int = 0
     labels: dict[str, int] = {}
+    sets: SetFigures | None = None
     words: Spread = Spread(0, 0, 0, 0)
     characters: Spread = Spread(0, 0, 0, 0)
     tokens: Spread = Spread(0, 0, 0, 0)

@@ -7,20 +7,25 @@ from collections.abc import Iterator
 
 from sortgate_training.checks.findings import Finding, Level, count_of
 from sortgate_training.checks.parts import Part
+from sortgate_training.imbalance import advise, describe_imbalance, imbalance
 from sortgate_training.labelling import listed, separator_note
 
 #: Fewer distinct texts of a label are hardly enough to learn it.
 FEW_TEXTS = 10
-#: Largest label to smallest, from which the smaller ones suffer.
-IMBALANCED = 10.0
 
 
 def find_label_problems(part: Part) -> Iterator[Finding]:
     """Problems of the training labels."""
-    if note := separator_note(part.report.file, part.labels):
+    if part.sets is None and (note := separator_note(part.report.file, part.labels)):
         yield Finding("warning", "labels", part.name, len(set(part.labels)), note)
-    distinct = Counter(label for _, label in set(zip(part.texts, part.labels, strict=True)))
-    if len(distinct) < 2:
+    several = part.sets is not None
+    answers = {*zip(part.texts, part.label_sets, strict=True)}
+    distinct = Counter(label for _, label in {(text, label) for text, labels in answers for label in labels})
+    if not distinct:
+        yield Finding("error", "labels", part.name, 0, "no text has a label", "is the label column the right one?")
+        return
+    # a label that some texts lack can be told from nothing
+    if len(distinct) < 2 and (not several or distinct.total() == len({*part.texts})):
         yield Finding(
             "error", "labels", part.name, 1,
             f"only one label, {next(iter(distinct))!r}: there is nothing to tell apart", "add texts of another label",
@@ -41,13 +46,8 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
             f"{listed(f'{label} ({count})' for count, label in few)}",
             "such labels are learned badly and judged by chance: add texts or merge labels",
         )  # fmt: skip
-    if (ratio := imbalance(distinct)) >= IMBALANCED:
-        (most, largest), (least, smallest) = distinct.most_common(1)[0], distinct.most_common()[-1]
-        yield Finding(
-            "note", "imbalance", part.name, round(ratio),
-            f"{most!r} has {ratio:.0f} times as many texts as {least!r} ({largest:,} and {smallest:,})",
-            "look at macro-F1 rather than accuracy; compare a run with --set loss.class_weights=balanced",
-        )  # fmt: skip
+    if words := describe_imbalance(distinct):
+        yield Finding("note", "imbalance", part.name, round(imbalance(distinct)), words, advise(several=several))
     spellings = defaultdict(list)
     for label in sorted(distinct):
         spellings[" ".join(label.casefold().replace("_", " ").replace("-", " ").split())].append(label)
@@ -63,11 +63,12 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
 
 def find_foreign_labels(train: Part, other: Part) -> Iterator[Finding]:
     """Labels that only one of two parts has."""
-    known, met = set(train.labels), Counter(other.labels)
+    known = {label for labels in train.label_sets for label in labels}
+    met = Counter(label for labels in other.label_sets for label in labels)
     foreign = sorted(met.keys() - known)
     if foreign:
-        texts = sum(met[label] for label in foreign)
-        level: Level = "error" if texts == len(other) else "warning"
+        texts = sum(not known.issuperset(labels) for labels in other.label_sets)
+        level: Level = "warning" if known & met.keys() else "error"
         yield Finding(
             level, "labels", other.name, len(foreign),
             f"{count_of(len(foreign), 'label occurs', 'labels occur')} in the {other.name} texts only: "
@@ -83,8 +84,3 @@ def find_foreign_labels(train: Part, other: Part) -> Iterator[Finding]:
             f"{other.name} texts: {listed(missing)}",
             "nothing is said of how well they are recognised",
         )  # fmt: skip
-
-
-def imbalance(counts: Counter[str]) -> float:
-    """Return how many times more texts the largest label has than the smallest."""
-    return max(counts.values()) / min(counts.values())

@@ -10,14 +10,17 @@ from sortgate.errors import DataError
 from sortgate_training.checks.findings import Example, PartReport, shorten
 from sortgate_training.columns import choose_names, told_by_values
 from sortgate_training.data import source_of
-from sortgate_training.readers import read_column_names, read_rows
+from sortgate_training.labelling import LabelSet, is_multi_label, label_set
+from sortgate_training.readers import Label, read_column_names, read_rows
 
 
 @dataclass
 class Part:
-    """Rows of one file that have a text and a label.
+    """Rows of one file that have a text and a label, or a set of labels.
 
     Attributes:
+        labels: each text's label; of a set, its labels in one string.
+        sets: each text's labels where it may have several.
         numbers: each text's row, from 1 on and without the header.
         empty: rows without a text.
         unlabelled: rows with a text, but without a label.
@@ -31,6 +34,12 @@ class Part:
     empty: list[int] = field(default_factory=list)
     unlabelled: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sets: list[LabelSet] | None = None
+
+    @property
+    def label_sets(self) -> list[LabelSet]:
+        """Each text's labels, whether or not it may have several."""
+        return [(label,) for label in self.labels] if self.sets is None else self.sets
 
     @property
     def name(self) -> str:
@@ -46,32 +55,40 @@ class Part:
         return Example(self.name, [self.numbers[index] for index in indices], shorten(self.texts[indices[0]]), detail)
 
 
-def read_part(name: str, paths: Sequence[Path], text_column: str | None, label_column: str | None) -> Part:
+def read_part(
+    name: str,
+    paths: Sequence[Path],
+    text_column: str | None,
+    label_column: str | None,
+    label_separator: str | None = None,
+) -> Part:
     """Read files as one; rows are counted on from one to the next.
 
     Raises:
-        DataError: see :func:`sortgate_training.readers.read_rows`; or a text has several labels.
+        DataError: see :func:`sortgate_training.readers.read_rows`.
     """
     columns, text, label = _columns(paths[0], text_column, label_column)
     part = Part(PartReport(name, source_of(paths), columns, text, label))
+    rows: list[tuple[str, Label]] = []
     for path in paths:
-        rows, notes = read_rows(path, text_column, label_column)
+        read, notes = read_rows(path, text_column, label_column)
         part.notes += notes
-        for number, (content, given) in enumerate(rows, part.report.rows + 1):
-            if not isinstance(given, str):
-                raise DataError(
-                    f"{path}: row {number} has several labels: only texts with one label each can be checked so far"
-                )
-            if not content.strip():
-                part.empty.append(number)
-            elif not given.strip():
-                part.unlabelled.append(number)
-            else:
-                part.texts.append(content)
-                part.labels.append(given.strip())
-                part.numbers.append(number)
-        part.report.rows += len(rows)
-    part.report.texts = len(part)
+        rows += read
+    several = is_multi_label((given for _, given in rows), label_separator)
+    sets: list[LabelSet] = []
+    for number, (content, given) in enumerate(rows, 1):
+        names = label_set(given, label_separator)
+        if not content.strip():
+            part.empty.append(number)
+        elif names is None:
+            part.unlabelled.append(number)
+        else:
+            part.texts.append(content)
+            sets.append(names)
+            part.numbers.append(number)
+    part.labels = [", ".join(names) or "no label" for names in sets]
+    part.sets = sets if several else None
+    part.report.rows, part.report.texts = len(rows), len(part)
     if not part.texts:
         raise DataError(f"{paths[0]}: no labelled text in it ({part.report.rows} rows, all without a text or a label)")
     return part

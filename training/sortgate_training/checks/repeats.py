@@ -87,7 +87,9 @@ def _contradictions(part: Part, groups: list[list[int]], what: str) -> Finding:
     return Finding(
         "warning", "contradictions", part.name, len(groups),
         f"{count_of(len(groups), 'time')} {what}",
-        "no classifier can get both right: decide on one label, or merge labels that people cannot tell apart",
+        "no classifier can get both right: "
+        + ("decide on one label" if part.sets is None else "decide which labels it has")
+        + ", or merge labels that people cannot tell apart",
         examples,
     )  # fmt: skip
 

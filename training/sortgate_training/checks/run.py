@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from sortgate.errors import DataError
 from sortgate.plugins import Registry
 from sortgate.plugins.components import Learned
 from sortgate.textpath import TextPath
 from sortgate_training.checks.content import find_constants, find_suspicious
-from sortgate_training.checks.findings import DataReport, Finding
+from sortgate_training.checks.findings import DataReport, Finding, SetFigures
 from sortgate_training.checks.labels import find_foreign_labels, find_label_problems
 from sortgate_training.checks.parts import Part, read_part
 from sortgate_training.checks.repeats import find_empty, find_leakage, find_repeats
@@ -19,6 +20,7 @@ from sortgate_training.checks.tokens import TokenCounts, find_token_problems, fi
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.datafiles import DataFiles
+from sortgate_training.labelling import LabelSet
 from sortgate_training.split import stratified_split
 
 
@@ -28,6 +30,7 @@ def check_data(
     registry: Registry,
     text_column: str | None = None,
     label_column: str | None = None,
+    label_separator: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> DataReport:
     """Read all parts and return what there is to know.
@@ -38,15 +41,22 @@ def check_data(
         registry: components to choose from.
         text_column: as for :func:`sortgate_training.readers.read_rows`.
         label_column: likewise.
+        label_separator: as for :func:`sortgate_training.data.read_corpus`.
         tell: is told what comes next.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, or held-out texts may have several labels and the training texts one.
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     paths = {"train": files.train, "validation": files.validation, "test": files.test}
-    parts = [read_part(name, listed, text_column, label_column) for name, listed in paths.items() if listed]
+    if label_separator == "":
+        raise DataError("--label-separator: what stands between labels must not be empty")
+    parts = [
+        read_part(name, listed, text_column, label_column, label_separator) for name, listed in paths.items() if listed
+    ]
     train, others = parts[0], parts[1:]
+    for other in others:
+        _as_task_of(train, other)
     path = TextPath.create(config.text, registry, config.limits)
     if any(isinstance(component, Learned) for _, component in (*path.normalizers, path.tokenizer, *path.filters)):
         tell("fitting the text path")
@@ -56,7 +66,8 @@ def check_data(
     for part in parts:
         tell(f"reading {part.report.file}")
         tokens[part.name] = TokenCounts(path, part.texts)
-        part.report.labels = _counts(part.labels)
+        part.report.labels = _counts(part.label_sets)
+        part.report.sets = None if part.sets is None else _describe_sets(part.sets)
         part.report.scripts = script_shares(part.texts)
         part.report.languages = language_shares(part.texts)
         report.findings += _findings(part, train, tokens[part.name], config)
@@ -113,11 +124,30 @@ def _unknown_rates(
             yield other.name, tokens[other.name].unknown_in(known)
     elif trainable:
         shares = {"validation": config.split.validation, "test": config.split.test}
-        rows = stratified_split(Corpus(train.texts, train.labels, train.report.file), **shares, seed=config.seed)
+        labels = [] if train.sets is not None else train.labels
+        corpus = Corpus(train.texts, labels, train.report.file, sets=train.sets)
+        rows = stratified_split(corpus, **shares, seed=config.seed)
         learned = TokenCounts(path, [train.texts[row] for row in rows.train])
         held_out = TokenCounts(path, [train.texts[row] for row in [*rows.validation, *rows.test]])
         yield "train", held_out.unknown_in(learned.known(config))
 
 
-def _counts(labels: list[str]) -> dict[str, int]:
-    return dict(sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0])))
+def _as_task_of(train: Part, other: Part) -> None:
+    """Make one label a set of one where the training texts have sets; refuse the reverse, as training does."""
+    if train.sets is None and other.sets is not None:
+        raise DataError(
+            f"{other.report.file}: several labels a text, where {train.report.file} has one; see --label-separator"
+        )
+    if train.sets is not None:
+        other.sets = other.label_sets
+
+
+def _counts(sets: list[LabelSet]) -> dict[str, int]:
+    counts = Counter(label for labels in sets for label in labels)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _describe_sets(sets: list[LabelSet]) -> SetFigures:
+    sizes = Counter(map(len, sets))
+    mean = sum(size * count for size, count in sizes.items()) / len(sets)
+    return SetFigures(round(mean, 4), len({*sets}), sizes[0], dict(sorted(sizes.items())))

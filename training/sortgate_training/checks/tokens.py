@@ -54,8 +54,9 @@ def find_token_problems(part: Part, tokens: TokenCounts, config: TrainingConfig)
     report.tokens = Spread.of([length for length in tokens.lengths if length])
     report.cut = sum(length > limit for length in tokens.lengths)
     refused = [row for row, length in enumerate(tokens.lengths) if not length]
-    of_label = Counter(part.labels)
-    gone = Counter(part.labels[row] for row in refused)
+    sets = part.label_sets
+    of_label = Counter(label for labels in sets for label in labels)
+    gone = Counter(label for row in refused for label in sets[row])
     lost = sorted(label for label, count in gone.items() if count == of_label[label])
     if refused:
         yield Finding(

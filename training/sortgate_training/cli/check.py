@@ -15,8 +15,8 @@ from rich.text import Text
 
 from sortgate.cli.output import json_option, print_json, print_table, printable
 from sortgate.plugins import create_registry
-from sortgate_training.checks.findings import DataReport, Example, Finding, PartReport, Spread, count_of
-from sortgate_training.cli.options import LABEL_COLUMN, PATH, PLUGINS_DIR, TEXT_COLUMN, plugins
+from sortgate_training.checks.findings import DataReport, Example, Finding, PartReport, SetFigures, Spread, count_of
+from sortgate_training.cli.options import LABEL_COLUMN, LABEL_SEPARATOR, PATH, PLUGINS_DIR, TEXT_COLUMN, plugins
 from sortgate_training.config import load_config
 from sortgate_training.datafiles import find_files
 
@@ -31,6 +31,7 @@ Examples:
   sortgate check tickets.csv
   sortgate check data/ --json | jq .findings                          # data/train.csv, data/test.csv
   sortgate check mail.jsonl.gz --set limits.max_tokens=200
+  sortgate check posts.csv --label-separator '|'                      # several labels a text
 
 DATA is what `sortgate train` takes. The exit status is 0 when it can be trained on, 1 when an error would stop that."""
 )
@@ -47,6 +48,7 @@ DATA is what `sortgate train` takes. The exit status is 0 when it can be trained
 )
 @TEXT_COLUMN
 @LABEL_COLUMN
+@LABEL_SEPARATOR
 @click.option("--config", type=PATH, metavar="FILE", help="Configuration whose text path and limits are meant.")
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting; the value is TOML.")
 @PLUGINS_DIR
@@ -57,6 +59,7 @@ def check(
     test: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
+    label_separator: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     plugins_dir: Path | None,
@@ -69,7 +72,9 @@ def check(
     from sortgate_training.checks.run import check_data  # numpy: not for --help
 
     with Console(stderr=True).status("reading") as status:
-        report = check_data(files, settled, registry, text_column, label_column, lambda words: status.update(words))
+        report = check_data(
+            files, settled, registry, text_column, label_column, label_separator, lambda words: status.update(words)
+        )
     if as_json:
         print_json(report)
     else:
@@ -134,6 +139,10 @@ def _figures(report: DataReport) -> Iterator[list[Any]]:
     yield ["rows", *(part.rows for part in parts)]
     yield ["usable texts", *(part.texts for part in parts)]
     yield ["labels", *(len(part.labels) for part in parts)]
+    if sets := [part.sets for part in parts if part.sets is not None]:
+        yield ["labels of a text, on average", *(f"{each.cardinality:.2f}" for each in sets)]
+        yield ["texts with 0, 1, 2, … labels", *(_sizes(each) for each in sets)]
+        yield ["different sets of labels", *(each.distinct for each in sets)]
     for name in ("words", "characters", "tokens"):
         yield [f"{name}: median, p95, longest", *(_spread(getattr(part, name)) for part in parts)]
     yield [f"cut to {report.max_tokens} tokens", *(f"{part.cut:,} ({_share(part.cut, part.texts)})" for part in parts)]
@@ -177,3 +186,9 @@ def _share(count: int, total: int) -> str:
 def _shares(shares: dict[str, float]) -> str:
     shown = [f"{name} {share:.1%}" for name, share in shares.items() if share >= 0.001][:5]
     return ", ".join(shown)
+
+
+def _sizes(sets: SetFigures, most: int = 6) -> str:
+    largest = max(sets.sizes)
+    counts = [f"{sets.sizes.get(size, 0):,}" for size in range(min(largest, most - 1) + 1)]
+    return " ".join([*counts, *(["…"] if largest >= most else [])])

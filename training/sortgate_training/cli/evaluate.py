@@ -62,7 +62,8 @@ def evaluate(
     classifier = load_bundle(bundle, plugins_dir, threads)
     manifest = classifier.manifest
     learned = manifest.data.get("train", {})
-    corpus = read_corpus(files, text_column, label_column, label_separator or learned.get("label_separator"))
+    separator = learned.get("label_separator") if label_separator is None else label_separator
+    corpus = read_corpus(files, text_column, label_column, separator)
     corpus = corpus.as_task_of(f"the bundle {manifest.name}", manifest.task)
     judged = judge_corpus(classifier, corpus)
     check_known(judged, corpus.source, manifest.name)

@@ -11,6 +11,7 @@ from sortgate.errors import ConfigurationError, DataError
 from sortgate.plugins import create_registry
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
+    LABEL_SEPARATOR,
     PATH,
     PLUGINS_DIR,
     PRESET,
@@ -47,6 +48,7 @@ better than the default, and why."""
 )
 @TEXT_COLUMN
 @LABEL_COLUMN
+@LABEL_SEPARATOR
 @PLUGINS_DIR
 def init(
     data: tuple[Path, ...],
@@ -57,6 +59,7 @@ def init(
     test: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
+    label_separator: str | None,
     plugins_dir: Path | None,
 ) -> None:
     """Write a commented configuration that fits labelled texts."""
@@ -68,7 +71,7 @@ def init(
     from sortgate_training.template import render_config
 
     config = load_config(overrides={"preset": preset})
-    report = check_data(files, config, registry, text_column, label_column)
+    report = check_data(files, config, registry, text_column, label_column, label_separator)
     train = report.parts[0]
     if not report.trainable:
         reason = next(finding for finding in report.findings if finding.level == "error")
@@ -77,9 +80,10 @@ def init(
         )
     shown = shlex.join(map(str, data)).encode("utf-8", "replace").decode().replace("\n", " ").replace("\r", " ")
     target = "FILE" if str(output) == "-" else output
+    separator = "" if label_separator is None else f" --label-separator {shlex.quote(label_separator)}"
     head = [
         f"Written by `sortgate init`: {train.texts:,} training texts, {len(train.labels)} labels.",
-        f"sortgate train {shown} --config {target} --out models/NAME",
+        f"sortgate train {shown} --config {target} --out models/NAME{separator}",
     ]
     text = render_config(report.suggestions, preset or "balanced", head)
     if str(output) == "-":

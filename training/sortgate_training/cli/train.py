@@ -192,6 +192,7 @@ def train(
                 "intervals": kept["intervals"],
                 "baselines": kept.get("baselines", {}),
                 "calibration": kept.get("calibration"),
+                "logit_adjustment": kept.get("logit_adjustment"),
                 "texts_per_s": kept["texts_per_s"],
                 "epochs": len(trained.history.epochs),
                 "best_epoch": trained.history.best,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sortgate.bundle import Manifest
 from sortgate_training.report.page import Subject
-from sortgate_training.report.sections import ranged, shown
+from sortgate_training.report.sections import shown, standing_names, standings
 
 #: What Markdown or the HTML in it would take for markup.
 _MARKUP = re.compile(r"([\\`*_\[\]<>&|#])")
@@ -25,12 +25,6 @@ def render_card(subject: Subject, manifest: Manifest) -> bytes:
     text = manifest.text
     path = ", ".join(part.name for part in (*text.normalizers, text.tokenizer, *text.filters))
     limits = manifest.limits
-    rows = [["this classifier", ranged(metrics.accuracy, figures.accuracy), ranged(metrics.macro_f1, figures.macro_f1)]]
-    rows += [
-        [f"{rival.name}: {rival.about}", ranged(rival.accuracy, rival.accuracy_interval),
-         ranged(rival.macro_f1, rival.macro_f1_interval)]
-        for rival in figures.rivals
-    ]  # fmt: skip
     weak = sorted(metrics.labels, key=lambda row: row.f1)[:5]
     size = f" {subject.size / 1e6:.1f} MB." if subject.size else ""
     speed = f" {subject.speed:,.0f} texts a second on one core of the machine it was made on." if subject.speed else ""
@@ -57,7 +51,7 @@ def render_card(subject: Subject, manifest: Manifest) -> bytes:
         "Data": [_table(["part", "from", "texts", "SHA-256 of the file"], data)],
         "Figures": [
             f"On {metrics.texts:,} {subject.judged_on} texts, per cent, with 95 % intervals.",
-            _table(["", "exact match" if subject.multi_label else "accuracy", "macro-F1"], rows),
+            _table(["", *standing_names(figures)], standings(figures)),
             _plain(figures.verdict()),
             f"Lowest F1: {_plain(', '.join(f'{row.label} {100 * row.f1:.1f} ({row.support} texts)' for row in weak))}.",
         ],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sortgate_training.labelling import LabelSet
+from sortgate_training.labelling import LabelSet, label_table
 from sortgate_training.metrics import Metrics, measure, measure_sets
 from sortgate_training.report.baselines import Baseline
 from sortgate_training.report.judged import Judged
@@ -24,6 +24,7 @@ from sortgate_training.report.statistics import (
     interval,
     mcnemar,
     numbered,
+    paired_bootstrap_sets,
     probabilities,
     reliability,
     wilson,
@@ -35,7 +36,11 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Rival:
-    """A baseline's figures on the same texts, and the test against it; ``first`` in ``test`` is the classifier."""
+    """A baseline's figures on the same texts, and the test against it; ``first`` in ``test`` is the classifier.
+
+    Where a text may have several labels, accuracy is exact match, and the rest is there: ``gain`` is the interval of
+    the classifier's macro-F1 minus the baseline's.
+    """
 
     name: str
     about: str
@@ -45,6 +50,16 @@ class Rival:
     macro_f1: float
     macro_f1_interval: Interval
     test: McNemar
+    micro_f1: float | None = None
+    micro_f1_interval: Interval | None = None
+    gain: Interval | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for the manifest."""
+        values: dict[str, Any] = {"accuracy": self.accuracy, "macro_f1": self.macro_f1, "mcnemar_p": self.test.p}
+        if self.micro_f1 is not None and self.gain is not None:
+            values |= {"micro_f1": self.micro_f1, "macro_f1_gain_interval": [*self.gain]}
+        return values
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Figures:
-    """A classifier's figures on one set of texts; ``f1`` has the interval of each of the metrics' labels."""
+    """A classifier's figures on one set of texts; ``f1`` has the interval of each of the metrics' labels.
+
+    ``micro_f1`` is there where a text may have several labels.
+    """
 
     metrics: Metrics
     accuracy: Interval
@@ -77,11 +95,14 @@ class Figures:
     f1: list[Interval]
     rivals: list[Rival] = field(default_factory=list)
     calibration: Calibration | None = None
+    micro_f1: Interval | None = None
 
     def verdict(self) -> str:
         """Say how the classifier compares with the best baseline, empty when there is none."""
         if not self.rivals:
             return ""
+        if self.micro_f1 is not None:
+            return self._verdict_of_sets()
         best = max(self.rivals, key=lambda rival: rival.accuracy)
         test, difference = best.test, self.metrics.accuracy - best.accuracy
         if test.p >= SIGNIFICANCE:
@@ -94,18 +115,28 @@ class Figures:
             f"p = {test.p:.2g})."
         )
 
+    def _verdict_of_sets(self) -> str:
+        best = max(self.rivals, key=lambda rival: rival.macro_f1)
+        change = 100 * (self.metrics.macro_f1 - best.macro_f1)
+        low, high = (100 * bound for bound in best.gain or (0.0, 0.0))
+        if low <= 0 <= high:
+            word = "not distinguishable from"
+        else:
+            word = "significantly better than" if low > 0 else "significantly worse than"
+        exact = 100 * (self.metrics.accuracy - best.accuracy)
+        return (
+            f"This classifier is {word} the best baseline, {best.name} ({change:+.1f} points of macro-F1, with a 95 % "
+            f"interval of {low:+.1f} to {high:+.1f}; {exact:+.1f} points of exact match, McNemar's exact test, "
+            f"p = {best.test.p:.2g})."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return what the manifest keeps beside the metrics."""
         values: dict[str, Any] = {"intervals": {"accuracy": [*self.accuracy], "macro_f1": [*self.macro_f1]}}
+        if self.micro_f1 is not None:
+            values["intervals"]["micro_f1"] = [*self.micro_f1]
         if self.rivals:
-            values["baselines"] = {
-                rival.name: {
-                    "accuracy": rival.accuracy,
-                    "macro_f1": rival.macro_f1,
-                    "mcnemar_p": rival.test.p,
-                }
-                for rival in self.rivals
-            }
+            values["baselines"] = {rival.name: rival.to_dict() for rival in self.rivals}
             values["verdict"] = self.verdict()
         if self.calibration is not None:
             values["calibration"] = self.calibration.to_dict()
@@ -115,7 +146,7 @@ class Figures:
 def figures_of(judged: Judged, baselines: Sequence[Baseline] = (), calibration: Calibration | None = None) -> Figures:
     """Compute the figures."""
     if judged.sets is not None:
-        return _figures_of_sets(judged.sets, judged.labels)
+        return _figures_of_sets(judged.sets, judged.labels, baselines)
     metrics = measure(judged.truth, judged.answers, judged.labels)
     names, (truth, answers) = numbered(judged.truth, judged.answers)
     samples = bootstrap(truth, answers, len(names))
@@ -148,29 +179,52 @@ def figures_of(judged: Judged, baselines: Sequence[Baseline] = (), calibration: 
     )
 
 
-def _figures_of_sets(sets: tuple[list[LabelSet], list[LabelSet | None]], labels: Sequence[str]) -> Figures:
+def _figures_of_sets(
+    sets: tuple[list[LabelSet], list[LabelSet | None]], labels: Sequence[str], baselines: Sequence[Baseline]
+) -> Figures:
     """Return the same of sets of labels; accuracy is exact match."""
     truth, answers = sets
     metrics = measure_sets(truth, answers, labels)
     names = [row.label for row in metrics.labels]
-    true_of, given = (_table([names_of or () for names_of in part], names) for part in (truth, answers))
+    true_of, given = (label_table(part, names) for part in (truth, answers))
     samples = bootstrap_sets(true_of, given)
-    right = sum(one == other for one, other in zip(truth, answers, strict=True))
+    right = (true_of == given).all(axis=1)
     return Figures(
         metrics,
-        wilson(right, len(truth)),
+        wilson(int(right.sum()), len(truth)),
         interval(samples.macro),
         [interval(samples.labels[:, column]) for column in range(len(names))],
+        [_rival_of_sets(baseline, truth, answers, labels) for baseline in baselines],
+        micro_f1=_interval_of(samples.micro),
     )
 
 
-def _table(sets: Sequence[LabelSet], names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return ``[texts, labels]``, whether each text has each label."""
-    column = {name: index for index, name in enumerate(names)}
-    table = np.zeros((len(sets), len(names)), dtype=np.bool_)
-    for row, labels in enumerate(sets):
-        table[row, [column[label] for label in labels]] = True
-    return table
+def _rival_of_sets(
+    baseline: Baseline, truth: list[LabelSet], answers: list[LabelSet | None], labels: Sequence[str]
+) -> Rival:
+    theirs = baseline.sets or []
+    metrics = measure_sets(truth, theirs, labels)
+    names = sorted({label for part in (truth, answers, theirs) for chosen in part for label in chosen or ()})
+    true_of, ours, given = (label_table(part, names) for part in (truth, answers, theirs))
+    samples = bootstrap_sets(true_of, given)
+    hits = (true_of == given).all(axis=1)
+    return Rival(
+        baseline.name,
+        baseline.about,
+        baseline.seconds,
+        metrics.accuracy,
+        wilson(int(hits.sum()), len(hits)),
+        metrics.macro_f1,
+        interval(samples.macro),
+        mcnemar((true_of == ours).all(axis=1), hits),
+        metrics.micro_f1,
+        _interval_of(samples.micro),
+        interval(paired_bootstrap_sets(true_of, given, ours).macro_f1),
+    )
+
+
+def _interval_of(samples: npt.NDArray[np.float64] | None) -> Interval | None:
+    return None if samples is None else interval(samples)
 
 
 def calibrate(judged: Judged, temperature: float, fitted: Judged | None = None) -> Calibration | None:

@@ -9,10 +9,11 @@ from html import escape
 from typing import Any
 
 from sortgate_training.history import History
-from sortgate_training.report import sections
+from sortgate_training.report import rare, sections
 from sortgate_training.report.figures import Figures
 from sortgate_training.report.judged import Judged
-from sortgate_training.report.sections import ranged, shown, table
+from sortgate_training.report.rare import Adjusted
+from sortgate_training.report.sections import shown, standing_names, standings, table
 from sortgate_training.report.statistics import Interval
 
 _STYLE = """
@@ -77,6 +78,8 @@ class Subject:
         notes: sentences about the data and the run.
         facts: further things to know, name to value.
         data: each part's facts.
+        adjusted: what logit adjustment would do, on the validation texts.
+        favoured: settings that favoured rare labels in training.
     """
 
     name: str
@@ -94,6 +97,8 @@ class Subject:
     notes: Sequence[str] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    adjusted: Sequence[Adjusted] = ()
+    favoured: Sequence[str] = ()
 
 
 def render_report(subject: Subject) -> bytes:
@@ -111,6 +116,7 @@ def render_report(subject: Subject) -> bytes:
         "Sure answers": sections.curves(judged, temperature) if one else "",
         "Calibration": sections.calibrated(subject.figures.calibration) if one else "",
         "Where it is good, and where not": sections.breakdown(subject.figures, judged, subject.learned) if one else "",
+        "Rare labels": rare.section(subject.adjusted, subject.favoured, held_out[0][0]),
         "Hardest texts": sections.hardest(judged, temperature) if one and subject.examples else "",
         "Suspected label errors": sections.suspicious(held_out, temperature, examples=subject.examples) if one else "",
         "Training": sections.learning(subject.history) if subject.history is not None else "",
@@ -139,6 +145,8 @@ def _head(subject: Subject, name: str) -> str:
         _tile("exact match" if subject.multi_label else "accuracy", metrics.accuracy, figures.accuracy),
         _tile("macro-F1", metrics.macro_f1, figures.macro_f1),
     ]
+    if figures.micro_f1 is not None and metrics.micro_f1 is not None:
+        tiles.insert(1, _tile("micro-F1", metrics.micro_f1, figures.micro_f1))
     if subject.speed:
         tiles.append((f"{subject.speed:,.0f}", "texts a second on one core"))
     if subject.size:
@@ -158,22 +166,18 @@ def _tile(name: str, value: float, bounds: Interval) -> tuple[str, str]:
 def _baselines(figures: Figures) -> str:
     if not figures.rivals:
         return ""
-    mine = [
-        "this classifier", ranged(figures.metrics.accuracy, figures.accuracy),
-        ranged(figures.metrics.macro_f1, figures.macro_f1), "", "",
-    ]  # fmt: skip
+    several = figures.micro_f1 is not None
     rows = [
-        [f"{rival.name}: {rival.about}", ranged(rival.accuracy, rival.accuracy_interval),
-         ranged(rival.macro_f1, rival.macro_f1_interval), f"{rival.test.only_first} : {rival.test.only_second}",
-         f"{rival.test.p:.2g}"]
-        for rival in figures.rivals
-    ]  # fmt: skip
+        [*cells, f"{rival.test.only_first} : {rival.test.only_second}", f"{rival.test.p:.2g}"]
+        for cells, rival in zip(standings(figures)[1:], figures.rivals, strict=True)
+    ]
     seconds = sum(rival.seconds for rival in figures.rivals[-1:])
-    return (
-        table(["", "accuracy", "macro-F1", "only right : wrong", "p"], [mine, *rows])
-        + f"<p class=dim>Trained on the same texts in {seconds:.1f} s. “Only right : wrong”: texts that this "
-        "classifier alone gets right, and that the baseline alone does.</p>"
-    )
+    about = f"Trained on the same texts in {seconds:.1f} s. "
+    if several:
+        about += "One machine a label, each with a threshold chosen on the validation texts for the classifier's goal. "
+    about += "“Only right : wrong”: texts that this classifier alone gets right, and that the baseline alone does."
+    header = ["", *standing_names(figures), "only right : wrong", "p"]
+    return table(header, [[*standings(figures)[0], "", ""], *rows]) + f"<p class=dim>{about}</p>"
 
 
 def _data(parts: Mapping[str, Mapping[str, Any]]) -> str:

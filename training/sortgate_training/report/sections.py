@@ -50,6 +50,29 @@ def ranged(value: float, bounds: Interval) -> str:
     return f"{100 * value:.1f} ({100 * bounds.low:.1f}–{100 * bounds.high:.1f})"
 
 
+def standing_names(figures: Figures) -> list[str]:
+    """Return the names of the figures of :func:`standings`."""
+    return ["accuracy", "macro-F1"] if figures.micro_f1 is None else ["exact match", "micro-F1", "macro-F1"]
+
+
+def standings(figures: Figures) -> list[list[str]]:
+    """Return the figures of the classifier, then of each baseline, with intervals; a name comes first."""
+    metrics = figures.metrics
+    mine = [
+        "this classifier", ranged(metrics.accuracy, figures.accuracy), *_micro(metrics.micro_f1, figures.micro_f1),
+        ranged(metrics.macro_f1, figures.macro_f1),
+    ]  # fmt: skip
+    return [mine] + [
+        [f"{rival.name}: {rival.about}", ranged(rival.accuracy, rival.accuracy_interval),
+         *_micro(rival.micro_f1, rival.micro_f1_interval), ranged(rival.macro_f1, rival.macro_f1_interval)]
+        for rival in figures.rivals
+    ]  # fmt: skip
+
+
+def _micro(value: float | None, bounds: Interval | None) -> list[str]:
+    return [] if value is None or bounds is None else [ranged(value, bounds)]
+
+
 def learning(history: History) -> str:
     """Return loss and figures over the epochs."""
     epochs = history.epochs

@@ -75,11 +75,12 @@ def numbered(truth: Sequence[str], *answers: Sequence[str | None]) -> tuple[list
 
 
 class F1Samples(NamedTuple):
-    """Bootstrap resamples: macro-F1 ``[resamples]`` and F1 by label ``[resamples, labels]``."""
+    """Bootstrap resamples: macro-F1 ``[resamples]`` and F1 by label ``[resamples, labels]``; micro-F1 of sets only."""
 
     macro: FloatArray
     labels: FloatArray
     accuracy: FloatArray
+    micro: FloatArray | None = None
 
 
 def bootstrap(truth: IntArray, answers: IntArray, labels: int, resamples: int = RESAMPLES, seed: int = 0) -> F1Samples:
@@ -118,23 +119,36 @@ def bootstrap_sets(
         seed: of the draws.
     """
     texts = len(truth)
-    hits = (truth & answers).astype(np.float64)
-    both = truth.astype(np.float64) + answers
-    right = (truth == answers).all(axis=1)
-    accuracy, parts = [], []
-    for drawn in _draws(texts, np.full(texts, 1.0 / texts), texts, resamples, seed):
-        with np.errstate(invalid="ignore"):
-            parts.append(2 * (drawn @ hits) / (drawn @ both))
-        accuracy.append(drawn @ right / texts)
-    by_label = np.concatenate(parts)
-    return F1Samples(_mean(by_label), by_label, np.concatenate(accuracy))
+    counted = _count_sets(truth, answers)
+    parts = [
+        _figures_of_sets(drawn, *counted)
+        for drawn in _draws(texts, np.full(texts, 1.0 / texts), texts, resamples, seed)
+    ]
+    accuracy, by_label, micro = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return F1Samples(_mean(by_label), by_label, accuracy, micro)
+
+
+def _count_sets(truth: BoolArray, answers: BoolArray) -> tuple[BoolArray, FloatArray, FloatArray]:
+    """Return which sets are right ``[texts]``, and each label's hits, and true and given ones, ``[texts, labels]``."""
+    hits, both = (truth & answers).astype(np.float64), truth.astype(np.float64) + answers
+    return (truth == answers).all(axis=1), hits, both
+
+
+def _figures_of_sets(
+    drawn: IntArray, right: BoolArray, hits: FloatArray, both: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return exact match, F1 by label ``[resamples, labels]``, NaN for one that does not occur, and micro-F1."""
+    hit, occurring = 2 * (drawn @ hits), drawn @ both
+    with np.errstate(invalid="ignore"):
+        return drawn @ right / drawn.sum(axis=1), hit / occurring, hit.sum(axis=1) / occurring.sum(axis=1)
 
 
 class Differences(NamedTuple):
-    """Paired resamples of second minus first: ``[resamples]`` each."""
+    """Paired resamples of second minus first: ``[resamples]`` each; accuracy is exact match where texts have sets."""
 
     accuracy: FloatArray
     macro_f1: FloatArray
+    micro_f1: FloatArray | None = None
 
 
 def paired_bootstrap(
@@ -151,6 +165,21 @@ def paired_bootstrap(
         accuracy.append(other_right - right)
         macro.append(_mean(other_f1) - _mean(f1))
     return Differences(np.concatenate(accuracy), np.concatenate(macro))
+
+
+def paired_bootstrap_sets(
+    truth: BoolArray, first: BoolArray, second: BoolArray, resamples: int = RESAMPLES, seed: int = 0
+) -> Differences:
+    """Return the same of sets of labels, each ``[texts, labels]``."""
+    texts = len(truth)
+    counted = [_count_sets(truth, answers) for answers in (first, second)]
+    parts: tuple[list[FloatArray], list[FloatArray], list[FloatArray]] = ([], [], [])
+    for drawn in _draws(texts, np.full(texts, 1.0 / texts), texts, resamples, seed):
+        (right, f1, micro), (other_right, other_f1, other_micro) = (_figures_of_sets(drawn, *each) for each in counted)
+        changes = (other_right - right, _mean(other_f1) - _mean(f1), other_micro - micro)
+        for part, change in zip(parts, changes, strict=True):
+            part.append(change)
+    return Differences(*map(np.concatenate, parts))
 
 
 def interval(samples: FloatArray) -> Interval:
