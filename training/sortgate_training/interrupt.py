@@ -6,7 +6,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from types import FrameType
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -20,13 +21,21 @@ class Stop:
     reason: str = ""
 
 
+#: That of the innermost :func:`stop_on_signals` around.
+_outer: ContextVar[Stop | None] = ContextVar("_outer", default=None)
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """Turn the first Ctrl-C or SIGTERM into ``requested``; a second one raises KeyboardInterrupt at once.
 
+    One within another begins with the other's request, and hands its own on to it: what stops a training stops the
+    search that it is part of.
+
     Signals reach the main thread only: in any other, nothing is changed.
     """
-    stop = Stop()
+    outer = _outer.get()
+    stop = Stop() if outer is None else replace(outer)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -36,9 +45,13 @@ def stop_on_signals() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.requested, stop.reason = True, _NAMES[signal.Signals(signum)]
 
+    token = _outer.set(stop)
     before = {number: signal.signal(number, ask) for number in _NAMES}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _outer.reset(token)
+        if outer is not None and stop.requested and not outer.requested:
+            outer.requested, outer.reason = True, stop.reason

@@ -41,7 +41,14 @@ class Cut:
 def judge(
     module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None, shift: FloatArray | None = None
 ) -> Judgement:
-    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served.
+    """Return how good the module is on ``texts``, joined with the n-gram path if there is one: as it will be served."""
+    return judge_logits(joined_logits(module, texts, ngram_logits, shift), texts.targets, shift)
+
+
+def joined_logits(
+    module: nn.Module, texts: EncodedTexts, ngram_logits: FloatArray | None = None, shift: FloatArray | None = None
+) -> FloatArray:
+    """Return logits ``[texts, labels]`` of both paths together, still without the shift.
 
     ``shift`` is that of the module's logits (:func:`sortgate_training.imbalance.prior_shift`). Both paths are joined,
     and their loss is taken, without it: it is the shares of the labels in the validation texts that decide how likely
@@ -53,7 +60,7 @@ def judge(
     if ngram_logits is not None:
         ngram, recurrent = mix(ngram_logits, logits, texts.targets)
         logits = np.float32(ngram) * ngram_logits + np.float32(recurrent) * logits
-    return judge_logits(logits, texts.targets, shift)
+    return logits
 
 
 def judge_logits(
@@ -64,13 +71,21 @@ def judge_logits(
     ``logits`` are without the shift, which is taken off for the answers.
     """
     loss = negative_log_likelihood(logits, targets)
+    given = answers_of(logits if shift is None else logits - shift, targets)
     if targets.ndim == 2:
-        scores = expit(logits.astype(np.float64))
-        given = scores >= choose_thresholds(scores, targets, Goal("f1"))[0]
         return Judgement(loss, float((given == targets).all(axis=1).mean()), macro_f1(targets, given))
-    answers = (logits if shift is None else logits - shift).argmax(axis=1)
-    metrics = measure([str(target) for target in targets], [str(answer) for answer in answers])
+    metrics = measure([str(target) for target in targets], [str(answer) for answer in given])
     return Judgement(loss, metrics.accuracy, metrics.macro_f1)
+
+
+def answers_of(logits: npt.NDArray[np.float32], targets: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return label numbers ``[texts]``; or ``[texts, labels]``, each label from its threshold of the best F1 on."""
+    if targets.ndim == 1:
+        answers: npt.NDArray[np.int64] = logits.argmax(axis=1)
+        return answers
+    scores = expit(logits.astype(np.float64))
+    given: npt.NDArray[np.bool_] = scores >= choose_thresholds(scores, targets, Goal("f1"))[0]
+    return given
 
 
 def choose_cut(

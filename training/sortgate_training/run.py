@@ -122,8 +122,7 @@ def train_bundle(
             batches,
             start.loss,
             lambda trained: judge(trained, judged, ngram_logits, start.shift),
-            # labels that are given each by itself are thresholded, which the loss knows nothing of
-            replace(config, metric="macro_f1") if sets and config.metric == "auto" else config,
+            with_metric(config, sets=sets),
             watch(len(start.learned), config.epochs_of(len(batches))),
             control,
         )
@@ -187,17 +186,28 @@ def learning_rates(
     return find_rate(start.recurrent, start.batches, start.loss, config.optimizer, where)
 
 
-@dataclass(frozen=True)
-class Start:
-    """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing.
+def with_metric(config: TrainingConfig, *, sets: bool) -> TrainingConfig:
+    """Return the configuration with the metric that ``auto`` stands for where texts have sets of labels.
 
-    ``shift`` is what the loss or the sampling takes off the network's logits, None for nothing.
+    They are thresholded one by one, which the loss knows nothing of.
     """
+    return replace(config, metric="macro_f1") if sets and config.metric == "auto" else config
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The fitted text path, and the texts learned from: what ``text``, ``limits`` and ``vocabulary`` decide."""
 
     path: TextPath
     vocabulary: Vocabulary
     labels: list[str]
     learned: EncodedTexts
+
+
+@dataclass(frozen=True)
+class Start(Prepared):
+    """What every run begins with: that, and a network that knows nothing."""
+
     batches: TrainingBatches
     recurrent: RecurrentClassifier
     loss: Loss
@@ -211,8 +221,9 @@ def begin(
     where: torch.device,
     threads: int,
     say: Callable[[str], None],
+    prepared: Prepared | None = None,
 ) -> Start:
-    """Seed everything, fit the text path, and create network and loss.
+    """Seed everything, fit the text path, unless that was ``prepared`` before, and create network and loss.
 
     Raises:
         DataError: no text, or none of a label, is left after the text path.
@@ -223,17 +234,11 @@ def begin(
     check_task(config, several=parts.train.sets is not None)
 
     torch.manual_seed(config.seed)
-    path = TextPath.create(config.text, registry, config.limits)
-    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
-    vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    labels = sorted(parts.train.counts())
-    _, learned = encode_part(path, parts.train, labels, say)
-    sets = learned.targets.ndim == 2
-    counts = (learned.targets.sum(axis=0) if sets else np.bincount(learned.targets, minlength=len(labels))).tolist()
-    if 0 in counts:
-        label = labels[counts.index(0)]
-        raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
+    found = prepare(parts, config, registry, say) if prepared is None else prepared
+    path, vocabulary, labels, learned = found.path, found.vocabulary, found.labels, found.learned
+    counts = counts_of(learned, len(labels))
     by_label = dict(zip(labels, counts, strict=True))
+    sets = learned.targets.ndim == 2
     if (words := describe_imbalance(by_label)) and not favoured(config):
         say(f"{words}: {advise(several=sets)}")
     batches = TrainingBatches(
@@ -245,13 +250,39 @@ def begin(
     )
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
-    if sets:
+    if learned.targets.ndim == 2:
         start_at_frequencies(recurrent, counts, len(learned))
         loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
     else:
         loss = create_loss(config.loss, labels, counts, where)
     shift = None if sets else prior_shift(config, labels, counts)
     return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift)
+
+
+def prepare(parts: Parts, config: TrainingConfig, registry: Registry, say: Callable[[str], None]) -> Prepared:
+    """Fit the text path, and encode the texts to learn from.
+
+    Raises:
+        DataError: no text, or none of a label, is left after the text path.
+        PluginError: a component of the text path is unknown or refuses its parameters.
+    """
+    path = TextPath.create(config.text, registry, config.limits)
+    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
+    labels = sorted(parts.train.counts())
+    _, learned = encode_part(path, parts.train, labels, say)
+    counts = counts_of(learned, len(labels))
+    if 0 in counts:
+        label = labels[counts.index(0)]
+        raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
+    return Prepared(path, vocabulary, labels, learned)
+
+
+def counts_of(texts: EncodedTexts, labels: int) -> list[int]:
+    """Return how many texts have each label."""
+    targets = texts.targets
+    counts: list[int] = (targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=labels)).tolist()
+    return counts
 
 
 def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:

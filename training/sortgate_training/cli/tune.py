@@ -1,0 +1,241 @@
+"""``sortgate tune``."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from sortgate.cli.output import json_option, print_json, print_table
+from sortgate.errors import ConfigurationError
+from sortgate.plugins import create_registry
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    PATH,
+    PLUGINS_DIR,
+    PRESET,
+    TEXT_COLUMN,
+    THREADS,
+    cores,
+    plugins,
+)
+from sortgate_training.config import load_config
+from sortgate_training.data import Corpus, read_corpus
+from sortgate_training.datafiles import find_files
+
+if TYPE_CHECKING:
+    from sortgate_training.config import TrainingConfig
+    from sortgate_training.tuning.conclusion import Conclusion
+    from sortgate_training.tuning.search import Search
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:  # noqa: ARG001 - click's signature
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of {parameter.metavar or 'units'}")
+    return value
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sortgate tune tickets.csv --minutes 30
+  sortgate tune data/ --minutes 60 --metric accuracy --max-ms 0.1 --max-size 20MB
+  sortgate tune tickets.csv --config mine.toml --fix model.cell --study tuning/lstm
+  sortgate train tickets.csv --config tuning/tickets/best.toml --out models/tickets
+
+Trial 0 is the configuration that the options make; the others change a few of its keys. A serving budget is measured
+before a trial is trained, and what is over it is not trained. The same command goes on with a study that was killed or
+stopped, and with more --minutes or --trials with one that was finished. Test texts are never read: those of a folder
+stay unopened, and where there are none, the share that `sortgate train` would set aside is set aside here, too."""
+)
+@click.argument("data", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), callback=_finite, default=10, show_default=True,
+    metavar="MINUTES", help="Of the whole study, interruptions not counted.",
+)  # fmt: skip
+@click.option(
+    "--metric", type=click.Choice(["macro_f1", "accuracy", "loss"]), default="macro_f1", show_default=True,
+    help="What to search for, on the validation texts.",
+)  # fmt: skip
+@click.option(
+    "--max-ms", type=click.FloatRange(min=0, min_open=True), callback=_finite, metavar="MS",
+    help="Most milliseconds a text of 40 tokens, in batches of 32 on one core, preprocessing left out.",
+)  # fmt: skip
+@click.option("--max-size", metavar="SIZE", help="Most of the bundle's model file, such as 20MB.")
+@click.option("--trials", type=click.IntRange(1), help="Most trials, the start included.  [default: as time allows]")
+@click.option("--fix", "fixed", metavar="KEY", multiple=True, help="A key that keeps its value; may repeat.")
+@click.option("--study", type=PATH, metavar="DIR", help="The study's folder.  [default: tuning/ and the data's name]")
+@click.option("--fresh", is_flag=True, help="Give up what is in the study's folder and start anew.")
+@click.option(
+    "--validation", type=PATH, metavar="FILE", multiple=True, help="Validation texts; may repeat.  [default: split off]"
+)
+@TEXT_COLUMN
+@LABEL_COLUMN
+@LABEL_SEPARATOR
+@click.option("--config", type=PATH, metavar="FILE", help="Configuration in TOML to start from.")
+@click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting of the start.")
+@PRESET
+@click.option("--seed", type=int, help="Of the split, the proposals and everything random.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
+)
+@PLUGINS_DIR
+@THREADS
+@json_option
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+def tune(
+    data: tuple[Path, ...],
+    minutes: float,
+    metric: Any,
+    max_ms: float | None,
+    max_size: str | None,
+    trials: int | None,
+    fixed: tuple[str, ...],
+    study: Path | None,
+    fresh: bool,
+    validation: tuple[Path, ...],
+    text_column: str | None,
+    label_column: str | None,
+    label_separator: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    device: str,
+    plugins_dir: Path | None,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+    **overrides: Any,
+) -> None:
+    """Search for a configuration with better validation figures, within a serving budget."""
+    started = time.monotonic()
+    settled = load_config(config, assignments, overrides)
+    files = find_files(data, validation)
+    console = Console(stderr=True, quiet=quiet)
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    def read(paths: list[Path]) -> Corpus:
+        corpus = read_corpus(paths, text_column, label_column, label_separator)
+        for note in corpus.notes:
+            say(note)
+        return corpus
+
+    texts = read(files.train)
+    held_out = read(files.validation) if files.validation else None
+    registry = create_registry(**plugins(plugins_dir))
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train: read when torch is imported
+    from msgspec.structs import replace
+
+    from sortgate_training.precision import check_precision
+    from sortgate_training.runfolder import identify
+    from sortgate_training.split import divide
+    from sortgate_training.tuning.cost import Limits, parse_size
+    from sortgate_training.tuning.progress import TuningProgress
+    from sortgate_training.tuning.search import Plan, Search
+    from sortgate_training.tuning.space import search_space
+    from sortgate_training.tuning.study import Folder, Study
+    from sortgate_training.tuning.trainer import Trainer
+
+    check_precision(settled.precision, settled.model.cell)
+    limits = Limits(max_ms, None if max_size is None else parse_size(max_size))
+    # a folder with a test file has it all to learn from, as in train; the file itself stays closed
+    shares = replace(settled.split, test=0.0) if files.test else settled.split
+    parts = divide(texts, held_out, None, shares, settled.seed, say)
+    space = search_space(settled, parts.train, fixed)
+    plan = Plan(metric, 60 * minutes, limits, trials)
+    folder = Folder(study or Path("tuning") / _name(data[0]), fresh=fresh)
+    going_on = True
+    try:
+        searched = {dimension.key: dimension.values for dimension in space}
+        identity = identify(settled, parts, 0, metric=metric, limits=limits, searched=searched)
+        identity.pop("threads")  # they decide on speed, and on nothing that a search could tell from noise
+        identity["data"].pop("test")  # never looked at
+        going_on = folder.check(identity)
+        found = Study(folder, space, metric, settled.seed)
+        trainer = Trainer(parts, registry, folder.path, say, threads=threads or cores(), device=device)
+        search = Search(settled, found, trainer, plan, TuningProgress(console, metric), started)
+        if going_on:
+            say(f"going on with {folder.path}: {len(found.records)} trials are done, {_left(search)} left")
+        else:
+            sizes = f"{len(parts.train):,} train, {len(parts.validation):,} validation texts"
+            say(f"{sizes}; {len(space)} keys are searched in {folder.path}")
+        hint = _hint(data, validation, folder.path / "best.toml", text_column, label_column, label_separator)
+        ending = search.run(lambda: _write(settled, search, hint))
+        concluded = _write(settled, search, hint)
+        _report(search, concluded or search.conclude(), ending, hint, as_json=as_json)
+    except ConfigurationError:
+        if not going_on:  # nothing was tried: with a better budget it is no other study
+            folder.clear()
+        raise
+    finally:
+        folder.close()
+
+
+def _name(data: Path) -> str:
+    """Return the name of a file without its suffixes, or of a folder."""
+    name = data.resolve().name
+    return name if data.is_dir() else name.split(".")[0] or name
+
+
+def _left(search: Search) -> str:
+    from sortgate_training.tuning.progress import clock
+
+    return clock(search.left())
+
+
+def _hint(data: tuple[Path, ...], validation: tuple[Path, ...], config: Path, *options: str | None) -> str:
+    """Return the command that trains with what was found."""
+    words = ["sortgate", "train", *map(str, data)]
+    for file in validation:
+        words += ["--validation", str(file)]
+    for name, value in zip(("--text-column", "--label-column", "--label-separator"), options, strict=True):
+        words += [name, value] if value is not None else []
+    return shlex.join([*words, "--config", str(config), "--out", "models/NAME"]).encode("utf-8", "replace").decode()
+
+
+def _write(config: TrainingConfig, search: Search, hint: str) -> Conclusion | None:
+    """Write what is known so far, so that a kill leaves it, too; returns None where nothing can be chosen yet."""
+    from sortgate.errors import TrainingError
+    from sortgate_training.tuning.results import render_best, render_table
+    from sortgate_training.tuning.study import BEST, TABLE
+
+    study = search.study
+    study.folder.write(TABLE, render_table(config, study.space, study.records))
+    try:
+        found = search.conclude()
+    except TrainingError:
+        return None
+    study.folder.write(BEST, render_best(config, found, study.metric, hint))
+    return found
+
+
+def _report(search: Search, found: Conclusion, ending: str, hint: str, *, as_json: bool) -> None:
+    from sortgate_training.tuning.results import COLUMNS, as_dict, frontier, rows
+    from sortgate_training.tuning.study import BEST, TABLE
+
+    records, metric, folder = search.study.records, search.study.metric, search.study.folder.path
+    if as_json:
+        plain = as_dict(records, metric, found)
+        print_json({"study": str(folder), "config": str(folder / BEST), "ended": ending, **plain, "next": hint})
+        return
+    kinds = [record.status for record in records]
+    counts = ", ".join(
+        f"{kinds.count(kind)} {kind}" for kind in ("trained", "pruned", "over budget", "failed") if kind in kinds
+    )
+    click.echo(f"{ending}: {len(records)} {'trial' if len(records) == 1 else 'trials'} ({counts})")
+    best = frontier(records, metric)
+    shown = [*best, *(record for record in records[:1] if record not in best)]
+    print_table(COLUMNS, rows(shown, metric), title="Trials that no other one beats in figure, time and size at once")
+    for sentence in found.sentences:
+        click.echo(f"{sentence[:1].upper()}{sentence[1:]}.")
+    click.echo(f"{folder / BEST}: trial {found.chosen.number}'s configuration; {folder / TABLE}: all trials")
+    click.echo(f"next: {hint}")
