@@ -105,6 +105,18 @@ class LossConfig(_Section, frozen=True):
     focal_gamma: NotNegative = 2.0
 
 
+class DistillationConfig(_Section, frozen=True):
+    """How a student learns from teachers (:mod:`sortgate_training.distillation`).
+
+    Attributes:
+        weight: of what the teachers say; the labels have the rest.
+        temperature: softens both sides, so that what teachers think of the labels that they do not give counts, too.
+    """
+
+    weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
+    temperature: Positive = 2.0
+
+
 class OptimizerConfig(_Section, frozen=True):
     """How weights move.
 
@@ -184,6 +196,7 @@ class TrainingConfig(_Section, frozen=True):
     model: ModelConfig = ModelConfig()
     ngrams: NgramConfig = NgramConfig()
     loss: LossConfig = LossConfig()
+    distillation: DistillationConfig = DistillationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     preset: Literal["fast", "balanced", "max"] = "balanced"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import torch
 from msgspec.structs import replace
 from scipy.special import logit
@@ -23,6 +24,7 @@ from sortgate_training.batches import EncodedTexts, TrainingBatches
 from sortgate_training.budget import Budget
 from sortgate_training.calibration import fit_temperature
 from sortgate_training.config import TrainingConfig
+from sortgate_training.distillation import Teaching, create_distillation_loss, join_taught
 from sortgate_training.encoding import encode_part
 from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
@@ -55,6 +57,7 @@ def train_bundle(
     every_s: float = 60.0,
     budget: Budget | None = None,
     device: str = "cpu",
+    teaching: Teaching | None = None,
 ) -> Trained:
     """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
 
@@ -71,9 +74,10 @@ def train_bundle(
         every_s: seconds between two checkpoints within an epoch.
         budget: ends training in time.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
+        teaching: teachers to learn from beside the labels.
 
     Raises:
-        DataError: no text, or none of a label, is left after the text path.
+        DataError: no text, or none of a label, is left after the text path; or the teachers' labels are others.
         TrainingError: the loss diverged, or the exported model is not good enough.
         PluginError: a component of the text path is unknown or refuses its parameters.
         BundleError: the bundle cannot be written.
@@ -81,14 +85,27 @@ def train_bundle(
     """
     check_precision(config.precision, config.model.cell)
     where = choose_device(device)
+    others: dict[str, Any] = {"device": where.type}
+    if teaching is not None:
+        teaching.check(parts)
+        teaching = teaching.apart_from(parts, say)
+        others |= teaching.identity()
     resumed = None
     if folder is not None:
-        resumed = folder.check(identify(config, parts, threads, device=where.type))
+        resumed = folder.check(identify(config, parts, threads, **others))
     sets = parts.train.sets is not None
-    start = begin(parts, config, registry, where, threads, say)
-    path, vocabulary, labels, batches, recurrent = (
-        start.path, start.vocabulary, start.labels, start.batches, start.recurrent,
+    unlabelled = None if teaching is None else teaching.unlabelled
+    start = begin(parts, config, registry, where, threads, say, () if unlabelled is None else unlabelled.texts)
+    path, vocabulary, labels, batches, recurrent, loss = (
+        start.path, start.vocabulary, start.labels, start.batches, start.recurrent, start.loss,
     )  # fmt: skip
+    answers = None
+    if teaching is not None:
+        answers = ask_teachers(teaching, parts, labels, folder, say)
+        taught = join_taught(path, start.learned, unlabelled, answers, labels, say)
+        batches = batches_of(taught, config)
+        loss = create_distillation_loss(loss, config.distillation, sets=sets)
+        start.record["teachers"] = teaching.record()
     held_out, judged = encode_part(path, parts.validation, labels, say)
     tables = fit_tables(start.learned, judged, vocabulary, len(labels), config, folder, say)
     ngram_logits = None if tables is None else tables.logits(judged)
@@ -97,6 +114,8 @@ def train_bundle(
         folder.begin()
         if tables is not None and resumed is None:
             folder.save_ngrams(tables)
+        if answers is not None and resumed is None:
+            folder.save_taught(answers)
         control.save = folder.save
         control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
     if resumed is not None:
@@ -110,11 +129,11 @@ def train_bundle(
         history = fit(
             recurrent,
             batches,
-            start.loss,
+            loss,
             lambda trained: judge(trained, judged, ngram_logits),
             # labels that are given each by itself are thresholded, which the loss knows nothing of
             replace(config, metric="macro_f1") if sets and config.metric == "auto" else config,
-            watch(len(start.learned), config.epochs_of(len(batches))),
+            watch(len(batches.texts), config.epochs_of(len(batches))),
             control,
         )
     except TrainingError as error:
@@ -146,7 +165,9 @@ def train_bundle(
     chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, borders)
     if chosen.reason:
         say(chosen.reason)
-    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut)
+    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut, start.record)
+    if unlabelled is not None:
+        fitted.more["unlabelled"] = unlabelled
     trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
@@ -175,7 +196,10 @@ def learning_rates(
 
 @dataclass(frozen=True)
 class Start:
-    """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing."""
+    """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing.
+
+    ``record`` is what the bundle keeps of further sources, such as teachers.
+    """
 
     path: TextPath
     vocabulary: Vocabulary
@@ -184,6 +208,7 @@ class Start:
     batches: TrainingBatches
     recurrent: RecurrentClassifier
     loss: Loss
+    record: dict[str, Any] = field(default_factory=dict)
 
 
 def begin(
@@ -193,8 +218,11 @@ def begin(
     where: torch.device,
     threads: int,
     say: Callable[[str], None],
+    more: Sequence[str] = (),
 ) -> Start:
     """Seed everything, fit the text path, and create network and loss.
+
+    ``more`` are texts without labels, of which the text path learns, too.
 
     Raises:
         DataError: no text, or none of a label, is left after the text path.
@@ -203,7 +231,7 @@ def begin(
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
-    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
     labels = sorted(parts.train.counts())
     _, learned = encode_part(path, parts.train, labels, say)
@@ -212,7 +240,7 @@ def begin(
     if 0 in counts:
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
-    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+    batches = batches_of(learned, config)
     tokens = vocabulary if config.model.characters else None
     recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
     if sets:
@@ -221,6 +249,20 @@ def begin(
     else:
         loss = create_loss(config.loss, labels, counts, where)
     return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss)
+
+
+def batches_of(texts: EncodedTexts, config: TrainingConfig) -> TrainingBatches:
+    """Return the texts as the batches that the configuration bounds, in the order that its seed decides."""
+    return TrainingBatches(texts, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+
+
+def ask_teachers(
+    teaching: Teaching, parts: Parts, labels: list[str], folder: RunFolder | None, say: Callable[[str], None]
+) -> npt.NDArray[np.float32]:
+    """Return what they say of the training texts and then of those without labels, or what an unfinished run kept."""
+    texts = [*parts.train.texts, *(teaching.unlabelled.texts if teaching.unlabelled else ())]
+    kept = None if folder is None else folder.load_taught((len(texts), len(labels)))
+    return teaching.probabilities(texts, labels, say) if kept is None else kept
 
 
 def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:

@@ -48,6 +48,8 @@ EXPLANATIONS = {
     "loss.label_smoothing": "share of the target that goes to the other labels",
     "loss.class_weights": "none, balanced, or a table of weights by label",
     "loss.focal_gamma": "how far focal loss neglects what is easy",
+    "distillation.weight": "`sortgate distill` only: of what the teachers say; the labels have the rest",
+    "distillation.temperature": "likewise: the higher, the more is learned of the labels that a teacher does not give",
     "optimizer.name": "adamw, adam or sgd",
     "optimizer.learning_rate": "lower it when the loss diverges",
     "optimizer.weight_decay": "pulls weights towards 0",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.datafiles import find_files
 
 if TYPE_CHECKING:
+    from sortgate_training.distillation import Teaching
     from sortgate_training.finder import Point
 
 
@@ -96,9 +98,15 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 @click.pass_context
-def train(
+def train(context: click.Context, /, **options: Any) -> None:
+    """Train a classifier from labelled texts and write it as a bundle."""
+    carry_out(context, **options)
+
+
+def carry_out(
     context: click.Context,
     /,
+    *,
     data: tuple[Path, ...],
     out: Path,
     validation: tuple[Path, ...],
@@ -120,9 +128,10 @@ def train(
     threads: int | None,
     as_json: bool,
     quiet: bool,
+    teach: Callable[[Callable[[str], None]], Teaching] | None = None,
     **overrides: Any,
 ) -> None:
-    """Train a classifier from labelled texts and write it as a bundle."""
+    """Do what ``train`` was asked for; ``teach``, told what to say notes with, makes teachers to learn from, too."""
     started = time.monotonic()
     if resume and fresh:
         raise ConfigurationError("--resume and --fresh: one of them only")
@@ -181,6 +190,7 @@ def train(
         every_s=checkpoint_every,
         budget=None if seconds is None else Budget(seconds, started),
         device=device,
+        teaching=None if teach is None else teach(say),
     )
     kept = trained.manifest.metrics
     if as_json:
