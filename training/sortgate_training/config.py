@@ -53,6 +53,7 @@ class ModelConfig(_Section, frozen=True):
         embedding: width of a token's vector.
         characters: whether the vectors of a token's character n-grams are added to its own: rare words learn from words
             that are written alike, and serving costs the same.
+        vectors: file of pretrained word vectors (:mod:`sortgate_training.vectors`) to start from; empty for none.
         dropout: before the output layer, and between recurrent layers.
         embedding_dropout: of the token vectors' elements, the same ones throughout a text.
         token_dropout: share of tokens that training replaces by the unknown token.
@@ -63,6 +64,7 @@ class ModelConfig(_Section, frozen=True):
     hidden: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     embedding: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
     characters: bool = True
+    vectors: str = ""
     bidirectional: bool = True
     dropout: Share = 0.5
     embedding_dropout: Share = 0.3

@@ -41,6 +41,7 @@ from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
+from sortgate_training.vectors import digest, start_from_vectors
 
 
 def train_bundle(
@@ -90,12 +91,17 @@ def train_bundle(
         teaching.check(parts)
         teaching = teaching.apart_from(parts, say)
         others |= teaching.identity()
+    source = config
+    if config.model.vectors:
+        others["vectors"] = digest(Path(config.model.vectors))
+        # what is kept names no folder of this machine
+        config = replace(config, model=replace(config.model, vectors=Path(config.model.vectors).name))
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, **others))
     sets = parts.train.sets is not None
     unlabelled = None if teaching is None else teaching.unlabelled
-    start = begin(parts, config, registry, where, threads, say, () if unlabelled is None else unlabelled.texts)
+    start = begin(parts, source, registry, where, threads, say, () if unlabelled is None else unlabelled.texts)
     path, vocabulary, labels, batches, recurrent, loss = (
         start.path, start.vocabulary, start.labels, start.batches, start.recurrent, start.loss,
     )  # fmt: skip
@@ -198,7 +204,7 @@ def learning_rates(
 class Start:
     """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing.
 
-    ``record`` is what the bundle keeps of further sources, such as teachers.
+    ``record`` is what the bundle keeps of further sources, such as word vectors.
     """
 
     path: TextPath
@@ -225,7 +231,8 @@ def begin(
     ``more`` are texts without labels, of which the text path learns, too.
 
     Raises:
-        DataError: no text, or none of a label, is left after the text path.
+        DataError: no text, or none of a label, is left after the text path; or the word vectors cannot be used.
+        ConfigurationError: word vectors of another width.
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     torch.set_num_threads(threads)
@@ -248,7 +255,11 @@ def begin(
         loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
     else:
         loss = create_loss(config.loss, labels, counts, where)
-    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss)
+    record = {}
+    if config.model.vectors:
+        vectors = Path(config.model.vectors)
+        record["vectors"] = start_from_vectors(recurrent.embedding, vectors, vocabulary, learned, say)
+    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, record)
 
 
 def batches_of(texts: EncodedTexts, config: TrainingConfig) -> TrainingBatches:

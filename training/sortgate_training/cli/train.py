@@ -64,6 +64,7 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting; the value is TOML.")
 @PRESET
 @click.option("--cell", type=click.Choice(["lstm", "gru"]), help="Recurrent cell (model.cell).  [default: lstm]")
+@click.option("--vectors", type=PATH, metavar="FILE", help="Word vectors to start from (model.vectors): GloVe or .vec.")
 @click.option("--epochs", type=int, help="Most passes over the texts.")
 @click.option("--seed", type=int, help="Of the split and of everything random.")
 @click.option(
@@ -139,6 +140,8 @@ def carry_out(
     overrides["model.cell"] = overrides.pop("cell")
     overrides["thresholds.goal"] = overrides.pop("threshold_goal")
     overrides["report.baselines"] = False if no_baselines else None
+    vectors = overrides.pop("vectors")
+    overrides["model.vectors"] = None if vectors is None else str(vectors)
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
