@@ -19,6 +19,7 @@ from sortgate.cli import run
 from sortgate.inference import Classifier
 from sortgate.plugins import create_registry
 from sortgate_training.batches import EncodedTexts, TrainingBatches, draw
+from sortgate_training.begin import begin
 from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.config import LossConfig, load_config
 from sortgate_training.data import Corpus
@@ -28,7 +29,7 @@ from sortgate_training.judging import judge
 from sortgate_training.logits import torch_logits
 from sortgate_training.mixing import mix
 from sortgate_training.objective import create_loss
-from sortgate_training.run import begin, fit_tables, join
+from sortgate_training.run import fit_tables, join
 from sortgate_training.split import Parts
 
 Rows = list[tuple[str, str]]

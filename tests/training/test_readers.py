@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from sortgate.errors import DataError
-from sortgate_training.readers import read_rows
+from sortgate_training.readers import read_rows, read_texts
 
 ROWS = [("first text", "a"), ('with "quotes", and\na second line', "b"), ("third", "a")]
 
@@ -250,3 +250,26 @@ def test_other_columns_are_not_kept_in_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < path.stat().st_size / 3
+
+
+def test_texts_alone(tmp_path: Path) -> None:
+    texts = [text for text, _ in ROWS]
+    write_csv(tmp_path / "a.csv", ROWS)
+    write_csv(tmp_path / "a.tsv", ROWS, "\t")
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    parquet.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet"):
+        assert read_texts(tmp_path / name) == texts
+        with pytest.raises(DataError, match="no column 'x'"):
+            read_texts(tmp_path / name, "x")
+    (tmp_path / "a.txt").write_text("__label__a first\n\nsecond, third\n")
+    assert read_texts(tmp_path / "a.txt") == ["first", "second, third"]
+    (tmp_path / "one.csv").write_text("whatever\nfirst\n")
+    assert read_texts(tmp_path / "one.csv") == ["first"]
+    (tmp_path / "two.csv").write_text("words,label\nfirst,a\n")
+    assert read_texts(tmp_path / "two.csv") == ["first"]
+    (tmp_path / "odd.tsv").write_text('text\n"first\n')
+    assert read_texts(tmp_path / "odd.tsv") == ['"first']
+    (tmp_path / "head.csv").write_text("text\n")
+    with pytest.raises(DataError, match="no rows"):
+        read_texts(tmp_path / "head.csv")

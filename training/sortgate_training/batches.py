@@ -26,7 +26,8 @@ POOL_BATCHES = 50
 class Batch:
     """One step's texts: ids ``[batch, time]`` 0-padded, lengths ``[batch]`` ≥ 1, targets ``[batch]``.
 
-    Where a text has any number of labels, targets are ``[batch, labels]``, true or false.
+    Where a text has any number of labels, targets are ``[batch, labels]``, true or false; where teachers' probabilities
+    are learned from, see :class:`sortgate_training.distillation.TaughtTexts`.
     """
 
     ids: torch.Tensor
@@ -57,15 +58,22 @@ class EncodedTexts:
     Args:
         ids: each text's ids, at least one.
         targets: each text's label as a number; or ``[texts, labels]``, whether it has the label.
+        rows: each text's number in the corpus that it is from; 0, 1, 2, … by default.
     """
 
-    def __init__(self, ids: Sequence[Sequence[int]], targets: Sequence[int] | npt.NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        ids: Sequence[Sequence[int]],
+        targets: Sequence[int] | npt.NDArray[np.bool_],
+        rows: Sequence[int] | None = None,
+    ) -> None:
         self.lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
         self._ends = np.cumsum(self.lengths)
         total = int(self._ends[-1]) if len(ids) else 0
         self._flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=total)
         sets = isinstance(targets, np.ndarray) and targets.ndim == 2
         self.targets: npt.NDArray[Any] = np.asarray(targets, dtype=np.bool_ if sets else np.int64)
+        self.rows: IntArray = np.arange(len(ids)) if rows is None else np.asarray(rows, dtype=np.int64)
 
     def __len__(self) -> int:
         """Count of texts."""
@@ -78,12 +86,16 @@ class EncodedTexts:
     def batch(self, rows: npt.ArrayLike) -> Batch:
         """Return these texts, padded to the longest of them."""
         chosen = np.asarray(rows, dtype=np.int64)
+        return Batch(*self.padded(chosen), torch.from_numpy(self.targets[chosen]))
+
+    def padded(self, chosen: IntArray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids ``[batch, time]`` and lengths ``[batch]`` of these texts."""
         lengths = self.lengths[chosen]
         ends = self._ends[chosen]
         position = np.arange(int(lengths.max()))
         inside = position < lengths[:, None]
         ids = np.where(inside, self._flat[np.where(inside, (ends - lengths)[:, None] + position, 0)], 0)
-        return Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(self.targets[chosen]))
+        return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
 class TrainingBatches:

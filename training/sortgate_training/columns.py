@@ -59,6 +59,24 @@ def choose_names(path: Path, names: Sequence[str], text: str | None, label: str 
     return TextAndLabel(text, label)
 
 
+def choose_text(path: Path, names: Sequence[str], text: str | None) -> str:
+    """Choose the column of texts alone; labels beside them do not matter.
+
+    Raises:
+        DataError: as for :func:`choose_names`.
+    """
+    if text is not None and text not in names:
+        raise DataError(f"{path}: no column {text!r} (--text-column); there are {_listed(names)}")
+    found = text or _usual(names, TEXT_NAMES, None) or (names[0] if len(names) == 1 else None)
+    if found is None and len(names) == 2 and (label := _usual(names, LABEL_NAMES, None)):
+        found = next(name for name in names if name != label)
+    if found is None:
+        raise DataError(
+            f"{path}: cannot tell which column holds the text: there are {_listed(names)}; name it with --text-column"
+        )
+    return found
+
+
 def told_by_values(path: Path, header: Sequence[str], text: str | None, label: str | None) -> bool:
     """Whether only the values can tell two columns apart, since neither was named nor has a usual name.
 

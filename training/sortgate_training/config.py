@@ -53,6 +53,7 @@ class ModelConfig(_Section, frozen=True):
         embedding: width of a token's vector.
         characters: whether the vectors of a token's character n-grams are added to its own: rare words learn from words
             that are written alike, and serving costs the same.
+        vectors: file of pretrained word vectors (:mod:`sortgate_training.vectors`) to start from; empty for none.
         dropout: before the output layer, and between recurrent layers.
         embedding_dropout: of the token vectors' elements, the same ones throughout a text.
         token_dropout: share of tokens that training replaces by the unknown token.
@@ -63,6 +64,7 @@ class ModelConfig(_Section, frozen=True):
     hidden: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     embedding: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
     characters: bool = True
+    vectors: str = ""
     bidirectional: bool = True
     dropout: Share = 0.5
     embedding_dropout: Share = 0.3
@@ -106,6 +108,18 @@ class LossConfig(_Section, frozen=True):
     class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
     focal_gamma: NotNegative = 2.0
     logit_adjustment: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+
+
+class DistillationConfig(_Section, frozen=True):
+    """How a student learns from teachers (:mod:`sortgate_training.distillation`).
+
+    Attributes:
+        weight: of what the teachers say; the labels have the rest.
+        temperature: softens both sides, so that what teachers think of the labels that they do not give counts, too.
+    """
+
+    weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
+    temperature: Positive = 2.0
 
 
 class OptimizerConfig(_Section, frozen=True):
@@ -190,6 +204,7 @@ class TrainingConfig(_Section, frozen=True):
     model: ModelConfig = ModelConfig()
     ngrams: NgramConfig = NgramConfig()
     loss: LossConfig = LossConfig()
+    distillation: DistillationConfig = DistillationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     preset: Literal["fast", "balanced", "max"] = "balanced"

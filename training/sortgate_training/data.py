@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sortgate.errors import DataError
 from sortgate_training.labelling import LabelSet, is_multi_label, label_set, listed, separator_note
-from sortgate_training.readers import Label, read_rows
+from sortgate_training.readers import Label, read_rows, read_texts
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,28 @@ def read_corpus(
         raise DataError(f"{files[0]}: no labelled text in it ({len(texts)} rows, all without a text or a label)")
     facts = {**(read[0] if len(read) == 1 else {"files": read, "rows": len(texts)}), **corpus.facts}
     return replace(corpus, facts=facts, notes=notes + corpus.notes)
+
+
+def read_unlabelled(paths: Sequence[Path], text_column: str | None = None) -> Corpus:
+    """Read texts without labels: a corpus in which each text has the empty set; empty and repeated ones are dropped.
+
+    Raises:
+        DataError: see :func:`sortgate_training.readers.read_texts`; or no text is left.
+    """
+    texts: list[str] = []
+    read: list[dict[str, Any]] = []
+    for path in paths:
+        found = read_texts(path, text_column)
+        texts += found
+        read.append({"file": source_of([path]), "sha256": _digest(path), "rows": len(found)})
+    source = source_of(paths)
+    kept = list(dict.fromkeys(text for text in texts if text.strip()))
+    if not kept:
+        raise DataError(f"{paths[0]}: no text in it ({len(texts)} rows, all empty)")
+    dropped = len(texts) - len(kept)
+    notes = [f"{source}: {dropped} of {len(texts)} rows have no text, or one that was there before: dropped"]
+    facts = read[0] if len(read) == 1 else {"files": read, "rows": len(texts)}
+    return Corpus(kept, [], source, facts, notes if dropped else [], [()] * len(kept))
 
 
 def source_of(paths: Sequence[Path]) -> str:

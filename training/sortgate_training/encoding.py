@@ -21,14 +21,15 @@ def encode_part(
         DataError: none is left.
     """
     number = {label: index for index, label in enumerate(labels)}
-    texts, targets, failed = [], [], 0
-    for item, names in zip(path.encode(corpus.texts), corpus.label_sets, strict=True):
+    texts, targets, rows, failed = [], [], [], 0
+    for row, (item, names) in enumerate(zip(path.encode(corpus.texts), corpus.label_sets, strict=True)):
         numbers = [number[name] for name in names if name in number]
         if not isinstance(item, Encoded):
             failed += 1
         elif numbers or not names:
             texts.append(item)
             targets.append(numbers)
+            rows.append(row)
     if not texts:
         raise DataError(f"{corpus.source}: no text is left after normalizing and tokenizing")
     if failed:
@@ -38,8 +39,8 @@ def encode_part(
         say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to their {path.limits.kept}")
     ids = [text.ids for text in texts]
     if corpus.sets is None:
-        return texts, EncodedTexts(ids, [numbers[0] for numbers in targets])
+        return texts, EncodedTexts(ids, [numbers[0] for numbers in targets], rows)
     table = np.zeros((len(texts), len(labels)), dtype=np.bool_)
-    for row, numbers in enumerate(targets):
-        table[row, numbers] = True
-    return texts, EncodedTexts(ids, table)
+    for index, numbers in enumerate(targets):
+        table[index, numbers] = True
+    return texts, EncodedTexts(ids, table, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,11 @@ _LIBRARIES = ("sortgate", "sortgate-training", "torch", "onnx", "onnxruntime", "
 class Fitted:
     """Everything that a run has made.
 
-    ``parity`` is the largest logit difference between PyTorch and ONNX Runtime; ``shift`` is what training took off the
-    logits (:func:`sortgate_training.imbalance.prior_shift`).
+    Attributes:
+        parity: the largest logit difference between PyTorch and ONNX Runtime.
+        shift: what training took off the logits (:func:`sortgate_training.imbalance.prior_shift`).
+        record: what the bundle keeps of further sources, such as teachers, by kind.
+        more: further texts that were learned from.
     """
 
     path: TextPath
@@ -70,6 +73,8 @@ class Fitted:
     chosen: Chosen
     cut: Cut
     shift: npt.NDArray[np.float32] | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Corpus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,8 @@ def finish(
         limits=config.limits,
         model=chosen.info,
         temperature=fitted.temperature,
-        data={name: _facts(part) for name, part in parts.items()},
-        training=config.to_dict(),
+        data={name: _facts(part) for name, part in (*parts.items(), *fitted.more.items())},
+        training={**config.to_dict(), **fitted.record},
         provided_by={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     )
     classifier = Classifier(path, Session(chosen.model, threads), manifest)
@@ -224,6 +229,9 @@ def _meaning(config: TrainingConfig) -> str:
 def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object]:
     """Return the facts that the report lists."""
     facts: dict[str, object] = {"command": command} if command else {}
+    for name, found in fitted.record.items():
+        entries = found if isinstance(found, list) else [found]
+        facts[name] = "; ".join(", ".join(f"{key} {value}" for key, value in entry.items()) for entry in entries)
     return {
         **facts,
         "vocabulary": f"{len(fitted.vocabulary):,}",

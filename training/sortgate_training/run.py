@@ -2,53 +2,45 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import torch
 from msgspec.structs import replace
 from scipy.special import logit
 
 from sortgate.bundle import ModelInfo
-from sortgate.errors import ConfigurationError, DataError, TrainingError
+from sortgate.errors import TrainingError
 from sortgate.inference.session import Session
 from sortgate.plugins import Registry
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import Encoded
 from sortgate.vocabulary import Vocabulary
-from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.batches import EncodedTexts
+from sortgate_training.begin import batches_of, begin, choose_device
 from sortgate_training.budget import Budget
 from sortgate_training.calibration import fit_temperature
 from sortgate_training.config import TrainingConfig
+from sortgate_training.distillation import Teaching, create_distillation_loss, join_taught
 from sortgate_training.encoding import encode_part
 from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
-from sortgate_training.imbalance import (
-    advise,
-    check_task,
-    describe_imbalance,
-    favoured,
-    prior_shift,
-    sampling_rates,
-)
 from sortgate_training.judging import choose_cut, judge, judge_logits
 from sortgate_training.logits import onnx_logits, torch_logits
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.mixing import FloatArray, mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
 from sortgate_training.ngrams import fit_ngrams
-from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
-from sortgate_training.parallel import set_threads
 from sortgate_training.precision import check_precision, choose_precision
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
+from sortgate_training.vectors import digest
 
 
 def train_bundle(
@@ -65,6 +57,7 @@ def train_bundle(
     every_s: float = 60.0,
     budget: Budget | None = None,
     device: str = "cpu",
+    teaching: Teaching | None = None,
 ) -> Trained:
     """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
 
@@ -81,9 +74,10 @@ def train_bundle(
         every_s: seconds between two checkpoints within an epoch.
         budget: ends training in time.
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is any.
+        teaching: teachers to learn from beside the labels.
 
     Raises:
-        DataError: no text, or none of a label, is left after the text path.
+        DataError: no text, or none of a label, is left after the text path; or the teachers' labels are others.
         TrainingError: the loss diverged, or the exported model is not good enough.
         PluginError: a component of the text path is unknown or refuses its parameters.
         BundleError: the bundle cannot be written.
@@ -91,14 +85,33 @@ def train_bundle(
     """
     check_precision(config.precision, config.model.cell)
     where = choose_device(device)
+    others: dict[str, Any] = {"device": where.type}
+    if teaching is not None:
+        teaching.check(parts)
+        teaching = teaching.apart_from(parts, say)
+        others |= teaching.identity()
+    source = config
+    if config.model.vectors:
+        others["vectors"] = digest(Path(config.model.vectors))
+        # what is kept names no folder of this machine
+        config = replace(config, model=replace(config.model, vectors=Path(config.model.vectors).name))
     resumed = None
     if folder is not None:
-        resumed = folder.check(identify(config, parts, threads, device=where.type))
+        resumed = folder.check(identify(config, parts, threads, **others))
     sets = parts.train.sets is not None
-    start = begin(parts, config, registry, where, threads, say)
-    path, vocabulary, labels, batches, recurrent = (
-        start.path, start.vocabulary, start.labels, start.batches, start.recurrent,
+    unlabelled = None if teaching is None else teaching.unlabelled
+    more = () if unlabelled is None else unlabelled.texts
+    start = begin(parts, source, registry, where, threads, say, more=more)
+    path, vocabulary, labels, batches, recurrent, loss = (
+        start.path, start.vocabulary, start.labels, start.batches, start.recurrent, start.loss,
     )  # fmt: skip
+    answers = None
+    if teaching is not None:
+        answers = ask_teachers(teaching, parts, labels, folder, say)
+        taught = join_taught(path, start.learned, unlabelled, answers, labels, say)
+        batches = batches_of(taught, config)
+        loss = create_distillation_loss(loss, config.distillation, sets=sets)
+        start.record["teachers"] = teaching.record()
     held_out, judged = encode_part(path, parts.validation, labels, say)
     tables = fit_tables(start.learned, judged, vocabulary, len(labels), config, folder, say)
     ngram_logits = None if tables is None else tables.logits(judged)
@@ -107,6 +120,8 @@ def train_bundle(
         folder.begin()
         if tables is not None and resumed is None:
             folder.save_ngrams(tables)
+        if answers is not None and resumed is None:
+            folder.save_taught(answers)
         control.save = folder.save
         control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
     if resumed is not None:
@@ -120,10 +135,10 @@ def train_bundle(
         history = fit(
             recurrent,
             batches,
-            start.loss,
+            loss,
             lambda trained: judge(trained, judged, ngram_logits, start.shift),
             with_metric(config, sets=sets),
-            watch(len(start.learned), config.epochs_of(len(batches))),
+            watch(len(batches.texts), config.epochs_of(len(batches))),
             control,
         )
     except TrainingError as error:
@@ -159,7 +174,11 @@ def train_bundle(
         # scores differ a little from those of float32, and what is served must reach the goal
         served = onnx_logits(Session(chosen.model, threads), held_out[: len(judged)], rows=32)
         cut = choose_cut(served / temperature, judged.targets, labels, config, lambda _: None)
-    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, cut, start.shift)
+    fitted = Fitted(
+        path, vocabulary, registry, labels, history, temperature, parity, chosen, cut, start.shift, start.record
+    )
+    if unlabelled is not None:
+        fitted.more["unlabelled"] = unlabelled
     trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
@@ -194,113 +213,13 @@ def with_metric(config: TrainingConfig, *, sets: bool) -> TrainingConfig:
     return replace(config, metric="macro_f1") if sets and config.metric == "auto" else config
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The fitted text path, and the texts learned from: what ``text``, ``limits`` and ``vocabulary`` decide."""
-
-    path: TextPath
-    vocabulary: Vocabulary
-    labels: list[str]
-    learned: EncodedTexts
-
-
-@dataclass(frozen=True)
-class Start(Prepared):
-    """What every run begins with: that, and a network that knows nothing."""
-
-    batches: TrainingBatches
-    recurrent: RecurrentClassifier
-    loss: Loss
-    shift: FloatArray | None
-
-
-def begin(
-    parts: Parts,
-    config: TrainingConfig,
-    registry: Registry,
-    where: torch.device,
-    threads: int,
-    say: Callable[[str], None],
-    prepared: Prepared | None = None,
-) -> Start:
-    """Seed everything, fit the text path, unless that was ``prepared`` before, and create network and loss.
-
-    Raises:
-        DataError: no text, or none of a label, is left after the text path.
-        PluginError: a component of the text path is unknown or refuses its parameters.
-        ConfigurationError: a setting is for one label a text only.
-    """
-    set_threads(threads)
-    check_task(config, several=parts.train.sets is not None)
-
-    torch.manual_seed(config.seed)
-    found = prepare(parts, config, registry, say) if prepared is None else prepared
-    path, vocabulary, labels, learned = found.path, found.vocabulary, found.labels, found.learned
-    counts = counts_of(learned, len(labels))
-    by_label = dict(zip(labels, counts, strict=True))
-    sets = learned.targets.ndim == 2
-    if (words := describe_imbalance(by_label)) and not favoured(config):
-        say(f"{words}: {advise(several=sets)}")
-    batches = TrainingBatches(
-        learned,
-        batch_size=config.batch_size,
-        batch_tokens=config.batch_tokens,
-        seed=config.seed,
-        rates=sampling_rates(config.sampling, learned.targets, counts),
-    )
-    tokens = vocabulary if config.model.characters else None
-    recurrent = RecurrentClassifier(config.model, len(vocabulary), len(labels), tokens)
-    if learned.targets.ndim == 2:
-        start_at_frequencies(recurrent, counts, len(learned))
-        loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
-    else:
-        loss = create_loss(config.loss, labels, counts, where)
-    shift = None if sets else prior_shift(config, labels, counts)
-    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift)
-
-
-def prepare(parts: Parts, config: TrainingConfig, registry: Registry, say: Callable[[str], None]) -> Prepared:
-    """Fit the text path, and encode the texts to learn from.
-
-    Raises:
-        DataError: no text, or none of a label, is left after the text path.
-        PluginError: a component of the text path is unknown or refuses its parameters.
-    """
-    path = TextPath.create(config.text, registry, config.limits)
-    path.fit(parts.train.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
-    vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    labels = sorted(parts.train.counts())
-    _, learned = encode_part(path, parts.train, labels, say)
-    counts = counts_of(learned, len(labels))
-    if 0 in counts:
-        label = labels[counts.index(0)]
-        raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
-    return Prepared(path, vocabulary, labels, learned)
-
-
-def counts_of(texts: EncodedTexts, labels: int) -> list[int]:
-    """Return how many texts have each label."""
-    targets = texts.targets
-    counts: list[int] = (targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=labels)).tolist()
-    return counts
-
-
-def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:
-    """Set the output's bias to the log-odds of each label, or the first steps learn nothing else (Lin et al. 2017)."""
-    with torch.no_grad():
-        module.output.bias.copy_(torch.tensor([math.log((count + 1) / (texts - count + 1)) for count in counts]))
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device to train on.
-
-    Raises:
-        ConfigurationError: ``cuda`` without any.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ConfigurationError("--device cuda: this PyTorch sees no CUDA device; take --device cpu")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")
+def ask_teachers(
+    teaching: Teaching, parts: Parts, labels: list[str], folder: RunFolder | None, say: Callable[[str], None]
+) -> npt.NDArray[np.float32]:
+    """Return what they say of the training texts and then of those without labels, or what an unfinished run kept."""
+    texts = [*parts.train.texts, *(teaching.unlabelled.texts if teaching.unlabelled else ())]
+    kept = None if folder is None else folder.load_taught((len(texts), len(labels)))
+    return teaching.probabilities(texts, labels, say) if kept is None else kept
 
 
 def fit_tables(

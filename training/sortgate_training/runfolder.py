@@ -1,7 +1,8 @@
 """The folder of one run: what it was started with, its log, and, until it ends, its checkpoint.
 
 ``run.json`` says with which configuration, data and versions the run was started, how it ended and why; ``train.log``
-has one JSON object an epoch; ``checkpoint.npz`` and ``ngrams.npz`` lie here until a bundle is written.
+has one JSON object an epoch; ``checkpoint.npz``, ``ngrams.npz`` and ``teachers.npz`` lie here until a bundle is
+written.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from sortgate.errors import ConfigurationError, TrainingError
 from sortgate_training import checkpoint
 from sortgate_training.config import TrainingConfig
@@ -23,7 +27,7 @@ from sortgate_training.tables import NgramTables
 
 #: In the folder of a bundle's versions, none of which has such a name.
 FOLDER = ".run"
-_NGRAMS = "ngrams.npz"
+_NGRAMS, _TAUGHT = "ngrams.npz", "teachers.npz"
 _LIBRARIES = ("sortgate", "sortgate-training", "torch", "numpy", "scipy", "scikit-learn")
 
 
@@ -122,6 +126,23 @@ class RunFolder:
     def load_ngrams(self) -> NgramTables | None:
         """Return what :meth:`save_ngrams` kept; None when it must be fitted again, which gives the same."""
         return read_tables(self.path / _NGRAMS) if self.resume else None
+
+    def save_taught(self, probabilities: npt.NDArray[np.float32]) -> None:
+        """Keep what teachers say of the texts, ``[texts, labels]``."""
+        try:
+            checkpoint.write_arrays(self.path / _TAUGHT, {}, {"probabilities": probabilities})
+        except OSError as error:
+            self._say(f"{self.path}: the teachers' answers could not be kept ({error.strerror})")
+
+    def load_taught(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """Return what :meth:`save_taught` kept; None when the teachers must be asked again, who say the same."""
+        if not self.resume:
+            return None
+        try:
+            found = checkpoint.read_arrays(self.path / _TAUGHT)[1]["probabilities"]
+        except (ValueError, KeyError):
+            return None
+        return found if found.shape == shape and found.dtype == np.float32 else None
 
     def _write(self, status: str, reason: str) -> None:
         part = self.path / "run.json.part"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.datafiles import find_files
 
 if TYPE_CHECKING:
+    from sortgate_training.distillation import Teaching
     from sortgate_training.finder import Point
 
 
@@ -62,6 +64,7 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting; the value is TOML.")
 @PRESET
 @click.option("--cell", type=click.Choice(["lstm", "gru"]), help="Recurrent cell (model.cell).  [default: lstm]")
+@click.option("--vectors", type=PATH, metavar="FILE", help="Word vectors to start from (model.vectors): GloVe or .vec.")
 @click.option("--epochs", type=int, help="Most passes over the texts.")
 @click.option("--seed", type=int, help="Of the split and of everything random.")
 @click.option(
@@ -96,9 +99,15 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 @click.pass_context
-def train(
+def train(context: click.Context, /, **options: Any) -> None:
+    """Train a classifier from labelled texts and write it as a bundle."""
+    carry_out(context, **options)
+
+
+def carry_out(
     context: click.Context,
     /,
+    *,
     data: tuple[Path, ...],
     out: Path,
     validation: tuple[Path, ...],
@@ -120,9 +129,10 @@ def train(
     threads: int | None,
     as_json: bool,
     quiet: bool,
+    teach: Callable[[Callable[[str], None]], Teaching] | None = None,
     **overrides: Any,
 ) -> None:
-    """Train a classifier from labelled texts and write it as a bundle."""
+    """Do what ``train`` was asked for; ``teach``, told what to say notes with, makes teachers to learn from, too."""
     started = time.monotonic()
     if resume and fresh:
         raise ConfigurationError("--resume and --fresh: one of them only")
@@ -130,6 +140,8 @@ def train(
     overrides["model.cell"] = overrides.pop("cell")
     overrides["thresholds.goal"] = overrides.pop("threshold_goal")
     overrides["report.baselines"] = False if no_baselines else None
+    vectors = overrides.pop("vectors")
+    overrides["model.vectors"] = None if vectors is None else str(vectors)
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
@@ -181,6 +193,7 @@ def train(
         every_s=checkpoint_every,
         budget=None if seconds is None else Budget(seconds, started),
         device=device,
+        teaching=None if teach is None else teach(say),
     )
     kept = trained.manifest.metrics
     if as_json:

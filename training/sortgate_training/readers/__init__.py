@@ -10,12 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sortgate.errors import DataError
-from sortgate_training.readers.delimited import header_names, read_table
+from sortgate_training.readers.delimited import header_names, read_column, read_table
 from sortgate_training.readers.files import open_text_file
-from sortgate_training.readers.lines import Label, Row, json_names, read_fasttext, read_json_lines
-from sortgate_training.readers.parquet import parquet_names, read_parquet
+from sortgate_training.readers.lines import (
+    Label,
+    Row,
+    json_names,
+    read_fasttext,
+    read_json_lines,
+    read_json_texts,
+    read_plain_texts,
+)
+from sortgate_training.readers.parquet import parquet_names, read_parquet, read_parquet_texts
 
-__all__ = ["PACKED", "SUFFIXES", "Label", "Row", "read_column_names", "read_rows"]
+__all__ = ["PACKED", "SUFFIXES", "Label", "Row", "read_column_names", "read_rows", "read_texts"]
 
 #: How names of known files end; all but Parquet, which is compressed inside, may be packed.
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt", ".ft")
@@ -39,6 +47,21 @@ def read_rows(
     if not rows:
         raise DataError(f"{path}: no rows in it")
     return rows, notes
+
+
+def read_texts(path: Path, text_column: str | None = None) -> list[str]:
+    """Return the texts alone, of a file that :func:`read_rows` takes, or of one without labels.
+
+    That may be a table with one column, or a ``.txt`` file with a text a line.
+
+    Raises:
+        DataError: as for :func:`read_rows`.
+    """
+    kind = _kind(path)
+    texts = list(read_parquet_texts(path, text_column)) if kind == ".parquet" else _read_texts(path, kind, text_column)
+    if not texts:
+        raise DataError(f"{path}: no rows in it")
+    return texts
 
 
 def read_column_names(path: Path) -> list[str]:
@@ -103,3 +126,19 @@ def _shared(rows: Iterable[Row]) -> list[Row]:
     """Return the rows, in which equal labels are one object."""
     known: dict[Label, Label] = {}
     return [(text, known.setdefault(label, label)) for text, label in rows]
+
+
+def _read_texts(path: Path, kind: str, text_column: str | None) -> list[str]:
+    with open_text_file(path) as file:
+        if kind in {".jsonl", ".ndjson"}:
+            return list(read_json_texts(path, file, text_column))
+        if kind in {".txt", ".ft"}:
+            return list(read_plain_texts(path, file))
+        if kind == ".csv":
+            return read_column(path, file, ",", text_column)
+        try:
+            return read_column(path, file, "\t", text_column)
+        except csv.Error:
+            pass
+    with open_text_file(path) as file:
+        return read_column(path, file, "\t", text_column, csv.QUOTE_NONE)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from sortgate.errors import DataError
-from sortgate_training.columns import choose_by_values, choose_names, told_by_values
+from sortgate_training.columns import choose_by_values, choose_names, choose_text, told_by_values
 from sortgate_training.readers.files import BadLineError, decoded_lines, not_utf8
 from sortgate_training.readers.lines import Row
 
@@ -44,6 +44,21 @@ def read_table(
         pairs.insert(0, (first[0], first[1]))
     text, label = columns.text, columns.label
     return [(pair[text], shared.setdefault(pair[label], pair[label])) for pair in pairs], columns.notes
+
+
+def read_column(
+    path: Path, file: BinaryIO, separator: str, text_column: str | None, quoting: int = csv.QUOTE_MINIMAL
+) -> list[str]:
+    """Return the texts alone; the first row is the header.
+
+    Raises:
+        DataError: see :func:`sortgate_training.readers.read_texts`.
+        csv.Error: a quote is left open or misplaced.
+    """
+    records = _records(path, file, separator, quoting)
+    header = [name.strip() for name in next(records)]
+    at = header.index(choose_text(path, header, text_column))
+    return [fields[at] for fields in records]
 
 
 def header_names(path: Path, file: BinaryIO, separator: str, quoting: int = csv.QUOTE_MINIMAL) -> list[str]:

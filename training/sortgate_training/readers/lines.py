@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from sortgate.errors import DataError
-from sortgate_training.columns import TextAndLabel, choose_names
+from sortgate_training.columns import TextAndLabel, choose_names, choose_text
 from sortgate_training.readers.files import BadLineError, decoded_lines, not_utf8
 
 #: One label, or the list that the file holds.
@@ -40,6 +40,36 @@ def read_json_lines(path: Path, file: BinaryIO, text_column: str | None, label_c
             if name not in item:
                 raise DataError(f"{where} has no {name!r}; it has {', '.join(map(repr, item)) or 'nothing'}")
         yield text_of(where, names.text, item[names.text]), label_of(where, names.label, item[names.label])
+
+
+def read_json_texts(path: Path, file: BinaryIO, text_column: str | None) -> Iterator[str]:
+    """Yield the texts alone, of objects that may have labels.
+
+    Raises:
+        DataError: see :func:`sortgate_training.readers.read_texts`.
+    """
+    name: str | None = None
+    decoder = msgspec.json.Decoder(dict)
+    for row, line, content in _numbered(path, file):
+        where = f"{path}: row {row} (line {line})"
+        try:
+            item = decoder.decode(content)
+        except (msgspec.MsgspecError, RecursionError):
+            raise DataError(f"{where} is not a JSON object") from None
+        name = name or choose_text(path, list(item), text_column)
+        if name not in item:
+            raise DataError(f"{where} has no {name!r}; it has {', '.join(map(repr, item)) or 'nothing'}")
+        yield text_of(where, name, item[name])
+
+
+def read_plain_texts(path: Path, file: BinaryIO) -> Iterator[str]:
+    """Yield each line that is not blank, without fastText's labels.
+
+    Raises:
+        DataError: not UTF-8, or no such line.
+    """
+    for _, _, content in _numbered(path, file):
+        yield _FASTTEXT_LABEL.sub("", content).strip()
 
 
 def json_names(path: Path, file: BinaryIO) -> list[str]:

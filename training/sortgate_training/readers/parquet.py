@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sortgate.errors import DataError
-from sortgate_training.columns import choose_names
+from sortgate_training.columns import choose_names, choose_text
 from sortgate_training.readers.lines import Row, label_of, text_of
 
 #: Rows turned into Python objects at a time.
@@ -34,6 +34,26 @@ def read_parquet(path: Path, text_column: str | None, label_column: str | None) 
                         text_of(where, names.text, _value(where, names.text, text)),
                         label_of(where, names.label, _value(where, names.label, label)),
                     )
+    except failure as error:
+        raise _damaged(path, error) from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+def read_parquet_texts(path: Path, text_column: str | None) -> Iterator[str]:
+    """Yield the texts alone.
+
+    Raises:
+        DataError: as for :func:`read_parquet`.
+    """
+    parquet, failure = _library(path)
+    try:
+        with path.open("rb") as raw, parquet.ParquetFile(raw) as file:
+            name = choose_text(path, file.schema_arrow.names, text_column)
+            values = (value for batch in file.iter_batches(_ROWS, columns=[name]) for value in batch.column(name))
+            for row, value in enumerate(values, 1):
+                where = f"{path}: row {row}"
+                yield text_of(where, name, _value(where, name, value))
     except failure as error:
         raise _damaged(path, error) from None
     except OSError as error:

@@ -11,9 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from sortgate.errors import ConfigurationError
-from sortgate_training.checks.labels import imbalance
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
+from sortgate_training.imbalance import imbalance
 
 #: Values in their order. A step changes a figure by about as much as another seed does: finer ones would be noise.
 LADDERS: dict[str, tuple[float, ...]] = {

@@ -13,6 +13,7 @@ import msgspec
 
 from sortgate.plugins import Registry
 from sortgate_training.batches import EncodedTexts
+from sortgate_training.begin import Prepared, Start, begin, choose_device, prepare
 from sortgate_training.config import TrainingConfig
 from sortgate_training.encoding import encode_part
 from sortgate_training.judging import joined_logits, judge, judge_logits
@@ -20,7 +21,7 @@ from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.mixing import FloatArray
 from sortgate_training.model import HybridClassifier, NgramPath
 from sortgate_training.ngrams import fit_ngrams
-from sortgate_training.run import Prepared, Start, begin, choose_device, prepare, with_metric
+from sortgate_training.run import with_metric
 from sortgate_training.runfolder import read_tables, write_tables
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
@@ -108,7 +109,8 @@ class Trainer:
 
     def begin(self, config: TrainingConfig, material: Material) -> Start:
         """Return a network that knows nothing."""
-        return begin(self._parts, config, self._registry, self._device, self._threads, self._say, material.prepared)
+        parts, prepared = self._parts, material.prepared
+        return begin(parts, config, self._registry, self._device, self._threads, self._say, prepared=prepared)
 
     def cost(self, config: TrainingConfig, material: Material) -> Cost:
         """Return what the configuration costs to serve; nothing is trained for it."""

@@ -43,6 +43,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
 _TRAINING = {
     "check": "Look for what is wrong with labelled texts before training on them.",
     "compare": "Compare two bundles on the same labelled texts.",
+    "distill": "Train a student that learns from one or several bundles beside the labels.",
     "evaluate": "Judge a bundle on labelled texts.",
     "init": "Write a commented configuration that fits labelled texts.",
     "train": "Train a classifier from a file of labelled texts.",
