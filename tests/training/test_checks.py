@@ -115,7 +115,7 @@ def test_labels_that_are_rare_foreign_or_spelled_twice(tmp_path: Path, rows: Any
     assert "'novel' (1 text)" in labels[2][2]
     assert "'Label_A', 'label c'" in labels[3][2]
     assert finding(report, "train", "imbalance")["count"] >= 20
-    assert {"key": "loss.class_weights", "value": "balanced"}.items() <= report["suggestions"][-1].items()
+    assert {"key": "loss.logit_adjustment", "value": 0.5}.items() <= report["suggestions"][-1].items()
 
 
 @pytest.mark.parametrize(
@@ -269,6 +269,14 @@ def test_sets_that_stop_training(tmp_path: Path, check: Any, labels: list[str], 
     report = check(data, *separator)
     assert any(says in f["what"] for f in report["findings"] if f["level"] == "error")
     assert run(["train", str(data), "--out", str(tmp_path / "toy"), "-q", "--threads", "1", *separator]) == 1
+
+
+def test_one_label_that_some_texts_lack_can_be_learned(tmp_path: Path, check: Any) -> None:
+    data = tmp_path / "d.csv"
+    data.write_text("text,label\n" + "\n".join(f"word{number} text,{'a' * (number % 2)}" for number in range(40)))
+    report = check(data, "--label-separator", "|")
+    assert report["trainable"]
+    assert (report["parts"][0]["labels"], report["parts"][0]["sets"]["without"]) == ({"a": 20}, 20)
 
 
 def test_sets_beside_single_labels(tmp_path: Path, rows: Any, write_rows: Any, check: Any, capsys: Any) -> None:

@@ -190,7 +190,7 @@ def learning_rates(
 class Start:
     """What every run begins with: the fitted text path, the texts learned from, and a network that knows nothing.
 
-    ``shift`` is what the loss or the sampling takes off the network's logits, None for nothing.
+    ``shift`` is what logit adjustment takes off the network's logits, None for nothing.
     """
 
     path: TextPath
@@ -248,7 +248,7 @@ def begin(
         loss = create_multi_label_loss(config.loss, labels, counts, len(learned), where)
     else:
         loss = create_loss(config.loss, labels, counts, where)
-    shift = None if sets else prior_shift(config, labels, counts)
+    shift = prior_shift(config.loss.logit_adjustment, counts)
     return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift)
 
 
