@@ -62,7 +62,7 @@ def advise(adjusted: Sequence[Adjusted]) -> str:
     plain, *others = adjusted
     best = max(others, key=lambda row: row.macro_f1)
     if best.change.low <= 0:
-        return "No τ raises macro-F1 by more than chance on these texts: a plain loss will do."
+        return "No τ raises macro-F1 by more than chance on these texts: no reason to change the loss."
     gain, cost = best.macro_f1 - plain.macro_f1, plain.accuracy - best.accuracy
     price = f"costs {100 * cost:.1f} points of accuracy" if cost > 0 else "costs no accuracy"
     return (
