@@ -115,7 +115,7 @@ def test_labels_that_are_rare_foreign_or_spelled_twice(tmp_path: Path, rows: Any
     assert "'novel' (1 text)" in labels[2][2]
     assert "'Label_A', 'label c'" in labels[3][2]
     assert finding(report, "train", "imbalance")["count"] >= 20
-    assert {"key": "loss.logit_adjustment", "value": 0.5}.items() <= report["suggestions"][-1].items()
+    assert {"key": "loss.class_weights", "value": "balanced"}.items() <= report["suggestions"][-1].items()
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def describe_imbalance(counts: Mapping[str, int]) -> str | None:
 
 def advise(*, several: bool) -> str:
     """Say what there is for rare labels; ``several`` labels a text have thresholds of their own."""
-    options = [*(["--set loss.logit_adjustment=0.5"] if not several else []), "--set loss.class_weights=balanced"]
+    options = ["--set loss.class_weights=balanced", *(["--set loss.logit_adjustment=0.5"] if not several else [])]
     return f"look at macro-F1 rather than accuracy; where rare labels matter, compare a run with {' or '.join(options)}"
 
 
