@@ -279,6 +279,14 @@ def test_sets_that_stop_training(tmp_path: Path, check: Any, labels: list[str], 
     assert run(["train", str(data), "--out", str(tmp_path / "toy"), "-q", "--threads", "1", *separator]) == 1
 
 
+def test_one_label_that_some_texts_lack_can_be_learned(tmp_path: Path, check: Any) -> None:
+    data = tmp_path / "d.csv"
+    data.write_text("text,label\n" + "\n".join(f"word{number} text,{'a' * (number % 2)}" for number in range(40)))
+    report = check(data, "--label-separator", "|")
+    assert report["trainable"]
+    assert (report["parts"][0]["labels"], report["parts"][0]["sets"]["without"]) == ({"a": 20}, 20)
+
+
 def test_sets_beside_single_labels(tmp_path: Path, rows: Any, write_rows: Any, check: Any, capsys: Any) -> None:
     (tmp_path / "train.csv").write_text("text,label\n" + "\n".join(f"{text},a|{label}" for text, label in rows(100)))
     write_rows(tmp_path / "test.csv", [*rows(30, "ab", seed=1), ("word", "new")])

@@ -49,7 +49,7 @@ class Start(Prepared):
     """What every run begins with: that, and a network that knows nothing.
 
     Attributes:
-        shift: what the loss or the sampling takes off the network's logits, None for nothing.
+        shift: what logit adjustment takes off the network's logits, None for nothing.
         record: what the bundle keeps of further sources, such as word vectors.
     """
 
@@ -101,7 +101,7 @@ def begin(
     if config.model.vectors:
         vectors = Path(config.model.vectors)
         record["vectors"] = start_from_vectors(recurrent.embedding, vectors, vocabulary, learned, say)
-    shift = None if sets else prior_shift(config, labels, counts)
+    shift = prior_shift(config.loss.logit_adjustment, counts)
     return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift, record)
 
 

@@ -24,7 +24,6 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.history import History
-from sortgate_training.imbalance import favoured
 from sortgate_training.judging import Cut
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
@@ -47,6 +46,12 @@ GOLDEN_EDGES = (
     "a",
     "Ünï cödé ﬁne ２０２６ 例え 😀\u200d💻 ' \" <b>&amp;</b>",
     "see https://a.example/b or c@d.example 12,345.67",
+)
+
+#: What scores mean with logit adjustment.
+ADJUSTED_SCORES = (
+    "loss.logit_adjustment: scores are for labels that are more equally frequent than in the training texts; "
+    "where texts have their shares of labels, scores of frequent labels are too low"
 )
 
 _LIBRARIES = ("sortgate", "sortgate-training", "torch", "onnx", "onnxruntime", "numpy")
@@ -139,7 +144,7 @@ def finish(
             fitted.history.overfitting(),
             *fitted.cut.notes,
             chosen.reason,
-            fitted.shift is not None and _meaning(config),
+            fitted.shift is not None and ADJUSTED_SCORES,
         )
         if words
     ]
@@ -177,7 +182,7 @@ def finish(
         facts=_about(manifest, fitted, command),
         data=manifest.data,
         adjusted=adjusted,
-        favoured=favoured(config),
+        logit_adjustment=config.loss.logit_adjustment,
     )
     kept = {
         judged_on: figures.metrics.to_dict(),
@@ -216,14 +221,6 @@ def _rivals(
     if several:
         return train_baselines(learned, texts, say, held_out=validation, goal=parse_goal(config.thresholds.goal))
     return train_baselines(learned, texts, say)
-
-
-def _meaning(config: TrainingConfig) -> str:
-    """Say what scores mean where training favoured rare labels."""
-    return (
-        f"{' and '.join(favoured(config))}: scores are for labels that are as equally frequent as this makes them; "
-        "where texts have the training texts' shares of labels, those of frequent labels are too low"
-    )
 
 
 def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Labels of very unequal size: what is said of them, and what favouring the rare ones does to a network's logits."""
+"""Labels of very unequal size: what is said of them, how often texts are drawn, and what logit adjustment takes off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sortgate.errors import ConfigurationError
-from sortgate_training.config import LossConfig, TrainingConfig
+from sortgate_training.config import TrainingConfig
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -32,8 +32,8 @@ def describe_imbalance(counts: Mapping[str, int]) -> str | None:
 
 def advise(*, several: bool) -> str:
     """Say what there is for rare labels; ``several`` labels a text have thresholds of their own."""
-    options = ["--set loss.class_weights=balanced", *(["--set loss.logit_adjustment=1"] if not several else [])]
-    return f"look at macro-F1 rather than accuracy; where rare labels matter, compare {' or '.join(options)}"
+    options = ["--set loss.class_weights=balanced", *(["--set loss.logit_adjustment=0.5"] if not several else [])]
+    return f"look at macro-F1 rather than accuracy; where rare labels matter, compare a run with {' or '.join(options)}"
 
 
 def favoured(config: TrainingConfig) -> list[str]:
@@ -90,24 +90,14 @@ def log_prior(counts: Sequence[int]) -> npt.NDArray[np.float64]:
     return shares
 
 
-def prior_shift(config: TrainingConfig, labels: Sequence[str], counts: Sequence[int]) -> FloatArray | None:
-    """Return ``[labels]``: added to the network's logits, it makes them those of a plain loss; None for no change.
-
-    Logit adjustment adds τ·log(share) in the loss (Menon et al. 2021, eq. 10). A weight multiplies a label's odds
-    (Elkan 2001, theorem 2), and drawing its texts more often does the same.
+def prior_shift(tau: float, counts: Sequence[int]) -> FloatArray | None:
+    """Return τ·log(share) of each label: what logits that were learned with it lack to be those of a plain loss.
 
     Args:
-        config: loss and sampling.
-        labels: names, in the order of the logits.
-        counts: training texts of each.
+        tau: as configured (Menon et al. 2021, eq. 10).
+        counts: training texts of each label.
+
+    Returns:
+        ``[labels]``, or None where τ is 0.
     """
-    exponent = config.loss.logit_adjustment + sampling_exponent(config.sampling)
-    shift = exponent * log_prior(counts) + _of_weights(config.loss, labels, counts)
-    return shift.astype(np.float32) if favoured(config) else None
-
-
-def _of_weights(loss: LossConfig, labels: Sequence[str], counts: Sequence[int]) -> npt.NDArray[np.float64]:
-    if isinstance(loss.class_weights, dict):
-        weights = loss.class_weights
-        return -np.log([weights.get(label, 1.0) for label in labels])
-    return log_prior(counts) if loss.class_weights == "balanced" else np.zeros(len(labels))
+    return (tau * log_prior(counts)).astype(np.float32) if tau else None

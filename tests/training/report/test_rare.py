@@ -54,7 +54,7 @@ def test_the_advice(row: Adjusted, says: str) -> None:
 
 def test_the_page_shows_it(judged: Make, subject: Make) -> None:
     made = judged(labels=("a", "b", "c"))
-    page = render_report(subject(made, adjusted=adjust(made, LEARNED, 1.0), favoured=["sampling"])).decode()
+    page = render_report(subject(made, adjusted=adjust(made, LEARNED, 1.0), logit_adjustment=0.5)).decode()
     assert "<h2>Rare labels</h2>" in page
     assert "The scores of the validation texts" in page
-    assert "trained with sampling" in page
+    assert "trained with τ = 0.5" in page

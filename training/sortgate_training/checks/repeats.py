@@ -45,7 +45,8 @@ def find_repeats(part: Part) -> Iterator[Finding]:
         alike = [rows for rows in repeated if len(rows) > len({part.labels[row] for row in rows})]
         yield Finding(
             "note", "duplicates", part.name, extra,
-            f"{count_of(extra, 'row repeats', 'rows repeat')} an earlier text with the same label",
+            f"{count_of(extra, 'row repeats', 'rows repeat')} an earlier text with the same "
+            + ("label" if part.sets is None else "labels"),
             "a split keeps equal texts on one side; delete them where they are an accident of the export",
             [part.example(*rows[:4]) for rows in alike[:MOST_EXAMPLES]],
         )  # fmt: skip

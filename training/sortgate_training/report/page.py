@@ -79,7 +79,7 @@ class Subject:
         facts: further things to know, name to value.
         data: each part's facts.
         adjusted: what logit adjustment would do, on the validation texts.
-        favoured: settings that favoured rare labels in training.
+        logit_adjustment: τ that the classifier was trained with.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Subject:
     facts: Mapping[str, object] = field(default_factory=dict)
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     adjusted: Sequence[Adjusted] = ()
-    favoured: Sequence[str] = ()
+    logit_adjustment: float = 0.0
 
 
 def render_report(subject: Subject) -> bytes:
@@ -116,7 +116,7 @@ def render_report(subject: Subject) -> bytes:
         "Sure answers": sections.curves(judged, temperature) if one else "",
         "Calibration": sections.calibrated(subject.figures.calibration) if one else "",
         "Where it is good, and where not": sections.breakdown(subject.figures, judged, subject.learned) if one else "",
-        "Rare labels": rare.section(subject.adjusted, subject.favoured, held_out[0][0]),
+        "Rare labels": rare.section(subject.adjusted, subject.logit_adjustment, held_out[0][0]),
         "Hardest texts": sections.hardest(judged, temperature) if one and subject.examples else "",
         "Suspected label errors": sections.suspicious(held_out, temperature, examples=subject.examples) if one else "",
         "Training": sections.learning(subject.history) if subject.history is not None else "",

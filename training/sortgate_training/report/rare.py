@@ -62,7 +62,7 @@ def advise(adjusted: Sequence[Adjusted]) -> str:
     plain, *others = adjusted
     best = max(others, key=lambda row: row.macro_f1)
     if best.change.low <= 0:
-        return "No τ raises macro-F1 by more than chance on these texts: a plain loss will do."
+        return "No τ raises macro-F1 by more than chance on these texts: no reason to change the loss."
     gain, cost = best.macro_f1 - plain.macro_f1, plain.accuracy - best.accuracy
     price = f"costs {100 * cost:.1f} points of accuracy" if cost > 0 else "costs no accuracy"
     return (
@@ -71,12 +71,12 @@ def advise(adjusted: Sequence[Adjusted]) -> str:
     )
 
 
-def section(adjusted: Sequence[Adjusted], favoured: Sequence[str], judged_on: str) -> str:
+def section(adjusted: Sequence[Adjusted], trained_with: float, judged_on: str) -> str:
     """Return the table, empty where there is nothing to show.
 
     Args:
         adjusted: from :func:`adjust`.
-        favoured: settings that favoured rare labels in training already.
+        trained_with: τ of training.
         judged_on: which texts the figures are of.
     """
     if not adjusted:
@@ -85,8 +85,8 @@ def section(adjusted: Sequence[Adjusted], favoured: Sequence[str], judged_on: st
         f"The scores of the {judged_on} texts with τ·log(a label's share of the training texts) taken off: the larger "
         "τ, the more often rare labels are given (Menon et al. 2021)."
     )
-    if favoured:
-        about += f" This classifier was trained with {' and '.join(favoured)}; τ = 0 is without that."
+    if trained_with:
+        about += f" This classifier was trained with τ = {trained_with:g}; τ = 0 is without that."
     rows = [
         [f"{row.tau:g}", f"{100 * row.accuracy:.1f}", f"{100 * row.macro_f1:.1f}",
          f"{100 * row.change.low:+.1f} to {100 * row.change.high:+.1f}" if row.tau else ""]
