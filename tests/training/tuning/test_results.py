@@ -31,6 +31,7 @@ def test_the_frontier_has_what_nothing_beats_at_once() -> None:
         record(3, [0.80], 0.05, 1000),
         record(4, [0.90], 0.10, 500),
         record(5, [0.85], 0.10, 1000),
+        record(7, [0.95], 0.20, 9000),  # as good as 1, and dearer
         record(6, [], 0.01, 1, status="over budget"),
     ]
     assert [found.number for found in frontier(records, "accuracy")] == [1, 0, 4, 3]

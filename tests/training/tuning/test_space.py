@@ -50,7 +50,7 @@ def test_the_start_is_in_the_space_whatever_it_is() -> None:
 def test_a_neighbour_is_near_and_never_the_start() -> None:
     space = search_space(TrainingConfig(), corpus(a=5, b=5))
     for seed in range(50):
-        numbers = neighbour(space, random.Random(seed))
+        numbers = neighbour(space, start_of(space), random.Random(seed))
         changed = [one for one in space if numbers[one.key] != one.start]
         assert 1 <= len(changed) <= 3
         assert all(abs(numbers[one.key] - one.start) <= 2 for one in changed if one.ordered)

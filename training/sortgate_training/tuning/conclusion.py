@@ -53,7 +53,7 @@ def contenders(records: Sequence[Record], metric: Metric) -> list[Record]:
     if not records or not records[0].runs:
         return []
     start = records[0]
-    found = [record for record in records[1:] if record.runs and record.within]
+    found = [record for record in records[1:] if record.runs]  # what is over the budget has none
     if start.within:
         found = [record for record in found if gain_of(start, record, metric) > 0]
     return sorted(found, key=lambda record: -gain_of(start, record, metric))
@@ -76,7 +76,7 @@ def conclude(
         TrainingError: the start is over the budget, and nothing within it was trained.
     """
     start, found = records[0], contenders(records, metric)
-    judged = sum(record.status in {"trained", "pruned"} for record in records)
+    judged = sum(record.status in {"trained", "pruned"} and record.within for record in records)
     name = METRICS[metric]
     if not found:
         if not start.within:
@@ -90,7 +90,8 @@ def conclude(
     bounds = compare(start, rival, seeds)
     improved = bounds.high < 0 if metric == "loss" else bounds.low > 0
     change = f"{name} {after:.4f}, the start's {before:.4f}: {_points(after - before, metric)}"
-    change += f" (95 % interval {_points(bounds.low, metric)} to {_points(bounds.high, metric)}"
+    low, high = (_points(bound, metric).removesuffix(" points") for bound in bounds)
+    change += f" (95 % interval {low} to {high}"
     change += f" on these {texts:,} validation texts, {f'{seeds} seeds each' if seeds > 1 else 'one seed'})"
     if not start.within:
         words = [f"the start is over the budget ({start.note}); the best within it is trial {rival.number}: {change}"]
@@ -99,13 +100,13 @@ def conclude(
     else:
         words = [f"nothing beats the start beyond noise: the best, trial {rival.number}, has {change}"]
         words.append("the start's configuration is written")
-    if improved or not start.within:
+    if judged > 1 and (improved or not start.within):
         words.append(
             f"trial {rival.number} was chosen among {judged} on these very texts, so its figure is optimistic: "
             "judge it on texts that no trial has seen"
         )
-        if seeds == 1:
-            words.append("there was no time to train it with a second seed: part of the difference may be luck")
+    if seeds == 1 and improved:
+        words.append("there was no time to train it with a second seed: part of the difference may be luck")
     chosen = rival if improved or not start.within else start
     return Conclusion(chosen, rival, after - before, bounds, improved, seeds, words)
 

@@ -166,7 +166,11 @@ class Search:
             return next(
                 (numbers for numbers in cheapest(space) if not self.plan.limits.missed(self._measure(numbers))), None
             )
-        return neighbour(space, self._random) if len(records) < STARTUP else None
+        if len(records) >= STARTUP:
+            return None
+        # near a start that is over the budget most others are so, too
+        found = [] if records[0].within else contenders(records, self.plan.metric)
+        return neighbour(space, (found or records)[0].numbers, self._random)
 
     def _try(self, trial: optuna.Trial, numbers: dict[str, int], stop: Stop) -> tuple[Record, Answers | None]:
         """Measure and train one configuration; what is cut short raises."""

@@ -36,7 +36,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 #: The largest label has so many times the texts of the smallest: from here on weights are worth trying.
 _UNEQUAL = 10.0
-#: Keys that a neighbour of the start changes, and steps on a ladder, at most.
+#: Keys that a neighbour changes, and steps on a ladder, at most.
 _CHANGES, _STEPS = 3, 2
 
 
@@ -48,11 +48,11 @@ class Dimension(msgspec.Struct, frozen=True):
     start: int
     ordered: bool
 
-    def near(self, generator: random.Random) -> int:
+    def near(self, at: int, generator: random.Random) -> int:
         """Return the number of another value: a step or two away, or any where there is no order."""
         span = _STEPS if self.ordered else len(self.values)
-        numbers = range(max(0, self.start - span), min(len(self.values), self.start + span + 1))
-        return generator.choice([number for number in numbers if number != self.start])
+        numbers = range(max(0, at - span), min(len(self.values), at + span + 1))
+        return generator.choice([number for number in numbers if number != at])
 
 
 def search_space(config: TrainingConfig, train: Corpus, fixed: Collection[str] = ()) -> list[Dimension]:
@@ -92,11 +92,11 @@ def start_of(space: list[Dimension]) -> dict[str, int]:
     return {dimension.key: dimension.start for dimension in space}
 
 
-def neighbour(space: list[Dimension], generator: random.Random) -> dict[str, int]:
-    """Return the start with a few keys moved a little: on little data about a search, the best guess there is."""
-    numbers = start_of(space)
+def neighbour(space: list[Dimension], centre: Mapping[str, int], generator: random.Random) -> dict[str, int]:
+    """Return ``centre`` with a few keys moved a little: on little data about a search, the best guess there is."""
+    numbers = dict(centre)
     for dimension in generator.sample(space, min(_CHANGES, len(space))):
-        numbers[dimension.key] = dimension.near(generator)
+        numbers[dimension.key] = dimension.near(numbers[dimension.key], generator)
     return numbers
 
 
