@@ -38,6 +38,7 @@ from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassi
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
 from sortgate_training.precision import check_precision, choose_precision
+from sortgate_training.pretrained import load_pretrained
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
@@ -92,10 +93,11 @@ def train_bundle(
         teaching = teaching.apart_from(parts, say)
         others |= teaching.identity()
     source = config
-    if config.model.vectors:
-        others["vectors"] = digest(Path(config.model.vectors))
-        # what is kept names no folder of this machine
-        config = replace(config, model=replace(config.model, vectors=Path(config.model.vectors).name))
+    for name in ("vectors", "pretrained"):
+        if file := getattr(config.model, name):
+            others[name] = digest(Path(file))
+            # what is kept names no folder of this machine
+            config = replace(config, model=replace(config.model, **{name: Path(file).name}))
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, **others))
@@ -231,15 +233,19 @@ def begin(
     ``more`` are texts without labels, of which the text path learns, too.
 
     Raises:
-        DataError: no text, or none of a label, is left after the text path; or the word vectors cannot be used.
-        ConfigurationError: word vectors of another width.
+        DataError: no text, or none of a label, is left after the text path; or word vectors or a pretrained
+            network cannot be used.
+        ConfigurationError: these are of another shape.
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(config.seed)
     path = TextPath.create(config.text, registry, config.limits)
     path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    known = load_pretrained(Path(config.model.pretrained), config.model) if config.model.pretrained else None
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
+    if known is not None:
+        path.vocabulary = vocabulary = known.merged(vocabulary, config.vocabulary.max_size)
     labels = sorted(parts.train.counts())
     _, learned = encode_part(path, parts.train, labels, say)
     sets = learned.targets.ndim == 2
@@ -259,6 +265,8 @@ def begin(
     if config.model.vectors:
         vectors = Path(config.model.vectors)
         record["vectors"] = start_from_vectors(recurrent.embedding, vectors, vocabulary, learned, say)
+    if known is not None:
+        record["pretrained"] = known.put_into(recurrent, vocabulary, learned, say)
     return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, record)
 
 
