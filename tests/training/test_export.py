@@ -93,3 +93,18 @@ def test_a_graph_of_other_weights_is_refused(cell: Literal["lstm", "gru"], name:
         getattr(module.recurrent.rnns[1], name)[0] += 0.05
     with pytest.raises(TrainingError, match="differs from PyTorch"):
         check_parity(module, model, texts_of([3, 5, 9]), longest=20)
+
+
+def test_sure_logits_may_differ_by_their_rounding() -> None:
+    config = ModelConfig(hidden=4, embedding=4)
+    module = module_of(config, ngrams=True)
+    assert module.ngrams is not None
+    # as on data without noise: a long text adds up to logits of hundreds
+    module.ngrams = NgramPath(module.ngrams.tables.scaled(2_000.0))
+    model = export_graph(module).SerializeToString()
+    texts = texts_of([200, 40, 7])
+    worst = check_parity(module, model, texts, longest=400)
+    with torch.no_grad():
+        module.recurrent.output.bias += 0.02 + 2 * worst
+    with pytest.raises(TrainingError, match="differs from PyTorch"):
+        check_parity(module, model, texts, longest=400)

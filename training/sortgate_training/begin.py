@@ -24,6 +24,7 @@ from sortgate_training.mixing import FloatArray
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
 from sortgate_training.parallel import set_threads
+from sortgate_training.pretrained import load_pretrained
 from sortgate_training.split import Parts
 from sortgate_training.vectors import start_from_vectors
 
@@ -76,8 +77,9 @@ def begin(
     ``more`` are texts without labels, of which the text path learns, too.
 
     Raises:
-        DataError: no text, or none of a label, is left after the text path; or the word vectors cannot be used.
-        ConfigurationError: a setting is for one label a text only; or word vectors have another width.
+        DataError: no text, or none of a label, is left after the text path; or word vectors or a pretrained network
+            cannot be used.
+        ConfigurationError: a setting is for one label a text only; or these are of another shape.
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     set_threads(threads)
@@ -101,6 +103,9 @@ def begin(
     if config.model.vectors:
         vectors = Path(config.model.vectors)
         record["vectors"] = start_from_vectors(recurrent.embedding, vectors, vocabulary, learned, say)
+    if config.model.pretrained:
+        known = load_pretrained(Path(config.model.pretrained), config.model)
+        record["pretrained"] = known.put_into(recurrent, vocabulary, learned, say)
     shift = prior_shift(config.loss.logit_adjustment, counts)
     return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift, record)
 
@@ -117,6 +122,9 @@ def prepare(
     path = TextPath.create(config.text, registry, config.limits)
     path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
+    if config.model.pretrained:
+        known = load_pretrained(Path(config.model.pretrained), config.model)
+        path.vocabulary = vocabulary = known.merged(vocabulary, config.vocabulary.max_size)
     labels = sorted(parts.train.counts())
     _, learned = encode_part(path, parts.train, labels, say)
     prepared = Prepared(path, vocabulary, labels, learned)

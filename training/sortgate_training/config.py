@@ -54,6 +54,7 @@ class ModelConfig(_Section, frozen=True):
         characters: whether the vectors of a token's character n-grams are added to its own: rare words learn from words
             that are written alike, and serving costs the same.
         vectors: file of pretrained word vectors (:mod:`sortgate_training.vectors`) to start from; empty for none.
+        pretrained: file of ``sortgate pretrain`` to start from; empty for none.
         dropout: before the output layer, and between recurrent layers.
         embedding_dropout: of the token vectors' elements, the same ones throughout a text.
         token_dropout: share of tokens that training replaces by the unknown token.
@@ -65,10 +66,15 @@ class ModelConfig(_Section, frozen=True):
     embedding: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
     characters: bool = True
     vectors: str = ""
+    pretrained: str = ""
     bidirectional: bool = True
     dropout: Share = 0.5
     embedding_dropout: Share = 0.3
     token_dropout: Share = 0.1
+
+    def __post_init__(self) -> None:
+        if self.vectors and self.pretrained:
+            raise ValueError("model.vectors and model.pretrained: one of them only")
 
 
 class NgramConfig(_Section, frozen=True):

@@ -42,8 +42,9 @@ class TokenEmbedding(nn.Module):
         with torch.no_grad():
             self.words.weight[PADDING_ID].zero_()
         self.ngrams: nn.Embedding | None = None
-        numbered = _number_ngrams(list(tokens)) if tokens is not None else []
-        if not any(numbered):
+        #: the n-grams that have a vector, in the order of its rows
+        self.names, numbered = _number_ngrams(list(tokens or ()))
+        if not self.names:
             return
         rows: list[list[int]] = [[] for _ in range(FIRST_ID)] + numbered
         counts = torch.tensor([len(row) for row in rows])
@@ -51,7 +52,7 @@ class TokenEmbedding(nn.Module):
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("starts", counts.cumsum(0) - counts, persistent=False)
         self.register_buffer("numbers", torch.tensor([at for row in rows for at in row]), persistent=False)
-        self.ngrams = nn.Embedding(int(self.numbers.max()) + 1, width, sparse=True)
+        self.ngrams = nn.Embedding(len(self.names), width, sparse=True)
         nn.init.normal_(self.ngrams.weight, std=_NGRAM_STD)
 
     @property
@@ -110,10 +111,13 @@ class _Means(torch.autograd.Function):
         return found, None, None, None
 
 
-def _number_ngrams(tokens: Sequence[str]) -> list[list[int]]:
-    """Return the numbers of each token's n-grams, without those that have no vector."""
+def _number_ngrams(tokens: Sequence[str]) -> tuple[list[str], list[list[int]]]:
+    """Return the n-grams that have a vector, and the numbers of those of each token."""
     shared: Counter[str] = Counter()
     for token in tokens:
         shared.update(dict.fromkeys(character_ngrams(token, LENGTHS), 1))  # in an order that no hash decides
-    numbers = {ngram: at for at, (ngram, count) in enumerate(shared.most_common(MOST_NGRAMS)) if count > 1}
-    return [[numbers[ngram] for ngram in character_ngrams(token, LENGTHS) if ngram in numbers] for token in tokens]
+    names = [ngram for ngram, count in shared.most_common(MOST_NGRAMS) if count > 1]
+    numbers = {ngram: at for at, ngram in enumerate(names)}
+    return names, [
+        [numbers[ngram] for ngram in character_ngrams(token, LENGTHS) if ngram in numbers] for token in tokens
+    ]

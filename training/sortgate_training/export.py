@@ -20,6 +20,8 @@ from sortgate_training.model import HybridClassifier, RecurrentClassifier
 
 #: Largest difference of a logit between PyTorch and ONNX Runtime, both float32.
 MAX_DIFFERENCE = 1e-4
+#: What may be added to that: this share of a text's largest logit, in float32 some eighty units in the last place.
+MAX_SHARE = 1e-5
 
 #: PyTorch's gates in the order ONNX has them: LSTM input, forget, cell, output → input, output, forget, cell;
 #: GRU reset, update, new → update, reset, hidden.
@@ -68,7 +70,7 @@ def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded
         longest: greatest length that the bundle allows.
 
     Raises:
-        TrainingError: it is above :data:`MAX_DIFFERENCE`.
+        TrainingError: a text's is above :data:`MAX_DIFFERENCE` and :data:`MAX_SHARE` of its largest logit.
     """
     generator = np.random.default_rng(0)
     size = module.recurrent.embedding.size
@@ -82,12 +84,15 @@ def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded
         # in no order of length, so that a short text has a long neighbour and much padding
         order = np.random.default_rng(1).permutation(len(compared))
         found = onnx_logits(session, compared, rows=rows, order=order)
-        worst = max(worst, float(np.abs(expected - found).max()))
-    if not worst <= MAX_DIFFERENCE:
-        raise TrainingError(
-            f"the exported model differs from PyTorch by {worst:.2g} in a logit, at most {MAX_DIFFERENCE:g} may be: "
-            "not exported"
-        )
+        differences = np.abs(expected - found).max(axis=1)
+        allowed = MAX_DIFFERENCE + MAX_SHARE * np.abs(expected).max(axis=1)
+        worst = max(worst, float(differences.max()))
+        if not (differences <= allowed).all():
+            most = int((differences - allowed).argmax())
+            raise TrainingError(
+                f"the exported model differs from PyTorch by {differences[most]:.2g} in a logit, where "
+                f"{allowed[most]:.2g} may be: not exported"
+            )
     return worst
 
 

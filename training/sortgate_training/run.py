@@ -91,10 +91,11 @@ def train_bundle(
         teaching = teaching.apart_from(parts, say)
         others |= teaching.identity()
     source = config
-    if config.model.vectors:
-        others["vectors"] = digest(Path(config.model.vectors))
-        # what is kept names no folder of this machine
-        config = replace(config, model=replace(config.model, vectors=Path(config.model.vectors).name))
+    for name in ("vectors", "pretrained"):
+        if file := getattr(config.model, name):
+            others[name] = digest(Path(file))
+            # what is kept names no folder of this machine
+            config = replace(config, model=replace(config.model, **{name: Path(file).name}))
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, **others))

@@ -39,6 +39,7 @@ EXPLANATIONS = {
     "model.embedding": "width of a token's vector",
     "model.characters": "add the vectors of a token's character n-grams to its own",
     "model.vectors": "file of pretrained word vectors, GloVe's or fastText's text format; empty for none",
+    "model.pretrained": "file that `sortgate pretrain` has made of texts without labels; empty for none",
     "model.bidirectional": "read the text backwards, too",
     "model.dropout": "before the output layer and between layers: more against overfitting",
     "model.embedding_dropout": "of the token vectors' elements",

@@ -41,6 +41,13 @@ def start_from_vectors(
     with torch.no_grad():
         values *= float(weight[FIRST_ID:].std()) / spread
         weight[torch.from_numpy(ids)] = torch.from_numpy(values)
+    return coverage(path, ids, vocabulary, learned, say)
+
+
+def coverage(
+    path: Path, ids: IntArray, vocabulary: Vocabulary, learned: EncodedTexts, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Say how many tokens have a vector, these ``ids``; returns that, and which file they are from."""
     covered = float(np.isin(learned.flat(), ids).mean())
     say(
         f"{path.name}: vectors for {len(ids):,} of {len(vocabulary) - FIRST_ID:,} tokens "

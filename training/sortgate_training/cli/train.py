@@ -65,6 +65,7 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 @PRESET
 @click.option("--cell", type=click.Choice(["lstm", "gru"]), help="Recurrent cell (model.cell).  [default: lstm]")
 @click.option("--vectors", type=PATH, metavar="FILE", help="Word vectors to start from (model.vectors): GloVe or .vec.")
+@click.option("--pretrained", type=PATH, metavar="FILE", help="File of `sortgate pretrain` to start from.")
 @click.option("--epochs", type=int, help="Most passes over the texts.")
 @click.option("--seed", type=int, help="Of the split and of everything random.")
 @click.option(
@@ -140,8 +141,9 @@ def carry_out(
     overrides["model.cell"] = overrides.pop("cell")
     overrides["thresholds.goal"] = overrides.pop("threshold_goal")
     overrides["report.baselines"] = False if no_baselines else None
-    vectors = overrides.pop("vectors")
-    overrides["model.vectors"] = None if vectors is None else str(vectors)
+    for name in ("vectors", "pretrained"):
+        path = overrides.pop(name)
+        overrides[f"model.{name}"] = None if path is None else str(path)
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)

@@ -46,6 +46,7 @@ _TRAINING = {
     "distill": "Train a student that learns from one or several bundles beside the labels.",
     "evaluate": "Judge a bundle on labelled texts.",
     "init": "Write a commented configuration that fits labelled texts.",
+    "pretrain": "Learn token vectors and the recurrent layer from texts without labels.",
     "train": "Train a classifier from a file of labelled texts.",
     "tune": "Search for a better configuration within a serving budget.",
 }

@@ -1,0 +1,134 @@
+"""The file of a pretrained network, NumPy arrays and JSON without pickle: ``pretrain`` writes it, ``train`` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sortgate.errors import BundleFormatError, ConfigurationError, DataError
+from sortgate.vocabulary import FIRST_ID, Vocabulary
+from sortgate_training.batches import EncodedTexts
+from sortgate_training.checkpoint import read_arrays, write_arrays
+from sortgate_training.config import ModelConfig
+from sortgate_training.model import RecurrentClassifier
+from sortgate_training.vectors import coverage, digest
+
+KIND = "pretrained network"
+_WORDS, _NGRAMS = "embedding.words.weight", "embedding.ngrams.weight"
+#: What both sides must agree on.
+_SHAPE = ("cell", "hidden", "embedding", "characters", "bidirectional")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A file's vocabulary, character n-grams, and tensors, named as the classifier's are."""
+
+    path: Path
+    vocabulary: Vocabulary
+    ngrams: list[str]
+    tensors: dict[str, torch.Tensor]
+
+    def merged(self, vocabulary: Vocabulary, most: int) -> Vocabulary:
+        """Return the tokens of ``vocabulary`` and then the others that are known here, ``most`` ids at most."""
+        others = [token for token in self.vocabulary if token not in vocabulary]
+        return Vocabulary([*vocabulary, *others[: max(0, most - len(vocabulary))]])
+
+    def put_into(
+        self, network: RecurrentClassifier, vocabulary: Vocabulary, learned: EncodedTexts, say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """Begin with what was learned; tokens that are new keep their random vectors. Returns what the bundle keeps.
+
+        Raises:
+            DataError: no token is known.
+        """
+        rows = {token: row for row, token in enumerate(self.vocabulary, FIRST_ID)}
+        pairs = [(at, rows[token]) for at, token in enumerate(vocabulary, FIRST_ID) if token in rows]
+        if not np.isin(learned.flat(), [at for at, _ in pairs]).any():
+            raise DataError(
+                f"{self.path}: none of the tokens of the training texts is known in it; "
+                "is it of another language, or of another tokenizer?"
+            )
+        ids, froms = torch.tensor(pairs).t()
+        with torch.no_grad():
+            network.embedding.words.weight[ids] = self.tensors[_WORDS][froms]
+            rows = {ngram: row for row, ngram in enumerate(self.ngrams)}
+            pairs = [(at, rows[ngram]) for at, ngram in enumerate(network.embedding.names) if ngram in rows]
+            if pairs and network.embedding.ngrams is not None:
+                at, froms = torch.tensor(pairs).t()
+                network.embedding.ngrams.weight[at] = self.tensors[_NGRAMS][froms]
+            others = {name: tensor for name, tensor in self.tensors.items() if name not in (_WORDS, _NGRAMS)}
+            network.load_state_dict(others, strict=False)
+        return coverage(self.path, ids.numpy(), vocabulary, learned, say)
+
+
+def shapes_of(config: ModelConfig, size: int, ngrams: int) -> dict[str, tuple[int, ...]]:
+    """Return the tensors that are pretrained, those of the token vectors and of the first layer, with their shapes."""
+    gates = (4 if config.cell == "lstm" else 3) * config.hidden
+    shapes: dict[str, tuple[int, ...]] = {_WORDS: (size, config.embedding)}
+    if ngrams:
+        shapes[_NGRAMS] = (ngrams, config.embedding)
+    for number in range(2 if config.bidirectional else 1):
+        shapes[f"rnns.{number}.weight_ih_l0"] = (gates, config.embedding)
+        shapes[f"rnns.{number}.weight_hh_l0"] = (gates, config.hidden)
+        shapes |= {f"rnns.{number}.{name}_l0": (gates,) for name in ("bias_ih", "bias_hh")}
+    return shapes
+
+
+def write_pretrained(
+    path: Path, network: RecurrentClassifier, vocabulary: Vocabulary, facts: Mapping[str, Any]
+) -> None:
+    """Write the file, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    tensors = network.state_dict()
+    arrays: dict[str, npt.NDArray[Any]] = {
+        name: tensors[name].numpy() for name in shapes_of(network.config, len(vocabulary), len(network.embedding.names))
+    }
+    arrays["tokens"] = np.frombuffer(vocabulary.to_bytes(), dtype=np.uint8)
+    arrays["ngrams"] = np.frombuffer(json.dumps(network.embedding.names).encode(), dtype=np.uint8)
+    shape = {name: getattr(network.config, name) for name in _SHAPE}
+    try:
+        write_arrays(path, {"kind": KIND, "model": shape, **facts}, arrays)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def load_pretrained(path: Path, config: ModelConfig) -> Pretrained:
+    """Read the file.
+
+    Raises:
+        DataError: it is missing, damaged, or no such file.
+        ConfigurationError: the network was of another shape.
+    """
+    digest(path)  # says what is wrong with a path better than what reads arrays
+    try:
+        facts, arrays = read_arrays(path)
+        if facts.get("kind") != KIND:
+            raise DataError(f"{path}: not written by `sortgate pretrain`")
+        vocabulary = Vocabulary.from_bytes(arrays["tokens"].tobytes())
+        shape = dict(facts["model"])
+        for name in _SHAPE:
+            there, here = shape[name], getattr(config, name)
+            if there != here:
+                there, here = (str(value).lower() for value in (there, here))
+                raise ConfigurationError(
+                    f"{path}: pretrained with model.{name}={there}, which is {here} here: set model.{name}={there}"
+                )
+        ngrams = [str(ngram) for ngram in json.loads(arrays["ngrams"].tobytes())]
+        shapes = shapes_of(config, len(vocabulary), len(ngrams))
+        tensors = {name: torch.from_numpy(arrays[name]) for name in shapes}
+    except (ValueError, KeyError, TypeError, BundleFormatError):
+        raise DataError(f"{path}: damaged, or not written by `sortgate pretrain`") from None
+    for name, tensor in tensors.items():
+        if tensor.shape != shapes[name] or tensor.dtype != torch.float32 or not tensor.isfinite().all():
+            raise DataError(f"{path}: damaged: {name} is not what it should be")
+    return Pretrained(path, vocabulary, ngrams, tensors)
