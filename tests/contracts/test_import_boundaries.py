@@ -70,6 +70,11 @@ LAYERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         ("sortgate_training",),
         CELERY | REDIS | {"nltk", "pytest", "sortgate.client", "sortgate.streams", "sortgate.worker", "sortgate.demo"},
     ),
+    # Optuna imports a Redis client where there is one
+    "tuning": (
+        ("sortgate_training.tuning",),
+        CELERY | {"nltk", "pytest", "sortgate.client", "sortgate.streams", "sortgate.worker", "sortgate.demo"},
+    ),
     "plugin": (
         ("sortgate_nltk",),
         LEARNING | CELERY | TERMINAL | REDIS

@@ -247,7 +247,7 @@ def test_a_bad_file_is_one_line(
     chinese = Vocabulary(["中", "文"])
     network = RecurrentClassifier(SMALL, len(chinese), 1, chinese)
     write_pretrained(tmp_path / "chinese.npz", network, chinese, {})
-    assert set(shapes_of(SMALL, 4)) < set(network.state_dict())
+    assert set(shapes_of(SMALL, 4, 0)) < set(network.state_dict())
     before = sorted(tmp_path.iterdir())
     path = str(good) if name == "GOOD" else name
     arguments = ["train", str(folder / "train.csv"), "--out", "m", "--quiet", *QUICK, "--pretrained", path, *extra]
