@@ -248,6 +248,8 @@ def test_a_teacher_of_sets_of_labels(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["TEACHER", "TRAIN", "--unlabelled", "bad.jsonl"], "bad.jsonl: row 2 (line 2) is not a JSON object"),
         (["TEACHER", "TRAIN", "--set", "distillation.weight=2"], "distillation.weight: expected `float` <= 1"),
         (["TEACHER", "TRAIN", "--set", "distillation.temperature=0"], "distillation.temperature: expected `float` > 0"),
+        (["TEACHER", "TRAIN", "--set", "sampling=balanced"], "sampling is not for distillation"),
+        (["TEACHER", "TRAIN", "--set", "loss.logit_adjustment=1"], "loss.logit_adjustment is not for distillation"),
         (["TEACHER", "TRAIN", "--resume"], "there is no unfinished run"),
     ],
 )

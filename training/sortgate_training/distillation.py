@@ -15,13 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from sortgate.errors import DataError
+from sortgate.errors import ConfigurationError, DataError
 from sortgate.inference import Classifier
 from sortgate.textpath import Encoded, TextPath
 from sortgate_training.batches import Batch, EncodedTexts
-from sortgate_training.config import DistillationConfig
+from sortgate_training.config import DistillationConfig, TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.encoding import encode_part
+from sortgate_training.imbalance import favoured
 from sortgate_training.labelling import listed
 from sortgate_training.objective import Loss
 from sortgate_training.split import Parts
@@ -45,12 +46,16 @@ class Teaching:
     teachers: Sequence[Classifier]
     unlabelled: Corpus | None = None
 
-    def check(self, parts: Parts) -> None:
-        """Refuse teachers of something else.
+    def check(self, parts: Parts, config: TrainingConfig) -> None:
+        """Refuse teachers of something else, and settings that what they say does not follow.
 
         Raises:
+            ConfigurationError: there is such a setting.
             DataError: a teacher has another task or other labels than the data; names them.
         """
+        for key in favoured(config):
+            if key != "loss.class_weights":
+                raise ConfigurationError(f"{key} is not for distillation: what teachers say knows nothing of it")
         train = parts.train
         for teacher in self.teachers:
             name = f"the teacher {teacher.model_name}"

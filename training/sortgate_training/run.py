@@ -78,6 +78,7 @@ def train_bundle(
 
     Raises:
         DataError: no text, or none of a label, is left after the text path; or the teachers' labels are others.
+        ConfigurationError: settings that do not go together.
         TrainingError: the loss diverged, or the exported model is not good enough.
         PluginError: a component of the text path is unknown or refuses its parameters.
         BundleError: the bundle cannot be written.
@@ -87,7 +88,7 @@ def train_bundle(
     where = choose_device(device)
     others: dict[str, Any] = {"device": where.type}
     if teaching is not None:
-        teaching.check(parts)
+        teaching.check(parts, config)
         teaching = teaching.apart_from(parts, say)
         others |= teaching.identity()
     source = config
