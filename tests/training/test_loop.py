@@ -69,10 +69,18 @@ class Watched:
     def __init__(self) -> None:
         self.steps: list[tuple[int, int]] = []
         self.epochs: list[tuple[int, bool]] = []
+        self.within = False
+
+    def __enter__(self) -> None:
+        self.within = True
+
+    def __exit__(self, *_: object) -> None:
+        self.within = False
 
     def step(self, epoch: int, texts: int, loss: float, texts_per_s: float) -> None:
         assert loss > 0
         assert texts_per_s > 0
+        assert self.within
         self.steps.append((epoch, texts))
 
     def epoch(self, epoch: Epoch, *, best: bool) -> None:
@@ -93,6 +101,7 @@ def run(
         return Judgement(1.0, 0.5, scores[len(weights) - 1])
 
     history = fit(module, texts or Texts(), nn.CrossEntropyLoss(), judge, config, watched)
+    assert not watched.within
     return history, watched, weights, float(module.weight.detach()[0, 1])
 
 

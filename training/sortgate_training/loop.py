@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol
 
 import msgspec
@@ -45,7 +46,13 @@ class Batches(Protocol):
 
 
 class Watcher(Protocol):
-    """Told of the progress; the loop prints nothing itself."""
+    """Told of the progress, between entering and leaving it; the loop prints nothing itself."""
+
+    def __enter__(self) -> object:
+        """Training begins."""
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        """Training is over."""
 
     def step(self, epoch: int, texts: int, loss: float, texts_per_s: float) -> None:
         """Called after each batch, with the texts done in this epoch and their mean loss."""
@@ -103,7 +110,7 @@ def fit(
         TrainingError: the loss is no longer a number, and no epoch was good before.
         KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
     """
-    with SideBySide() as sides, stop_on_signals() as stop:
+    with watcher, SideBySide() as sides, stop_on_signals() as stop:
         run = _Run(module, batches, loss_of, judge, config, watcher, control or Control(), sides)
         try:
             run.train(stop)

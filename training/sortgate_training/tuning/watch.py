@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sortgate_training.history import Epoch
@@ -51,6 +52,12 @@ class Watch:
         """Return itself, knowing how many epochs there are."""
         self.epochs = epochs
         return self
+
+    def __enter__(self) -> None:
+        """Show what is shown already."""
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        """Leave it there."""
 
     def step(self, epoch: int, texts: int, loss: float, texts_per_s: float) -> None:  # noqa: ARG002 - the protocol's
         """Look at the clock."""
