@@ -122,7 +122,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     folder = copy(killed, tmp_path)
     content = bytearray((folder / checkpoint.NAME).read_bytes())
     if damage == "altered":
-        content[len(content) // 2] ^= 0xFF
+        # a stretch: a single byte may be one of the archive's own that nothing depends on
+        middle = len(content) // 2
+        content[middle : middle + 512] = bytes(byte ^ 0xFF for byte in content[middle : middle + 512])
     (folder / checkpoint.NAME).write_bytes({"cut": content[: len(content) // 3], "empty": b""}.get(damage, content))
     assert run(command(data, folder.parent, "--resume")) == 0
     said = capsys.readouterr().err
