@@ -9,7 +9,8 @@ import pytest
 
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import ComponentSpec
-from sortgate_training.config import TrainingConfig, known_keys, load_config
+from sortgate_training.config import TrainingConfig
+from sortgate_training.loading import known_keys, load_config
 
 
 def test_defaults_are_the_struct_itself() -> None:

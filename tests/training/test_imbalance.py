@@ -20,11 +20,12 @@ from sortgate.plugins import create_registry
 from sortgate_training.batches import EncodedTexts, TrainingBatches, draw
 from sortgate_training.begin import begin
 from sortgate_training.calibration import negative_log_likelihood
-from sortgate_training.config import LossConfig, load_config
+from sortgate_training.config import LossConfig
 from sortgate_training.data import Corpus
 from sortgate_training.encoding import encode_part
 from sortgate_training.imbalance import advise, describe_imbalance, sampling_rates
 from sortgate_training.judging import judge
+from sortgate_training.loading import load_config
 from sortgate_training.logits import torch_logits
 from sortgate_training.mixing import mix
 from sortgate_training.objective import create_loss

@@ -15,7 +15,8 @@ from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.errors import ConfigurationError
 from sortgate_training.checks.findings import Suggestion
-from sortgate_training.config import TrainingConfig, known_keys, load_config
+from sortgate_training.config import TrainingConfig
+from sortgate_training.loading import known_keys, load_config
 from sortgate_training.presets import PRESETS
 from sortgate_training.template import EXPLANATIONS, render_config, to_toml
 

@@ -12,11 +12,12 @@ from torch import nn
 
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches
-from sortgate_training.config import ModelConfig, OptimizerConfig
+from sortgate_training.config import LossConfig, ModelConfig, OptimizerConfig
 from sortgate_training.logits import torch_logits
 from sortgate_training.model import RecurrentClassifier
-from sortgate_training.objective import Optimizer
+from sortgate_training.objective import Optimizer, create_loss
 from sortgate_training.parallel import SideBySide, set_threads
+from sortgate_training.rows import RowGradient
 from sortgate_training.step import Step
 
 TOKENS = [f"{stem}{end}" for stem in ("print", "mail", "user", "net") for end in ("s", "ed", "ing", "er")]
@@ -64,24 +65,29 @@ def test_the_seed_decides_what_is_dropped() -> None:
     assert not torch.equal(first["output.weight"], other["output.weight"])
 
 
-def test_a_step_is_that_of_the_whole_batch() -> None:
+@pytest.mark.parametrize("config", [LossConfig(), LossConfig(class_weights={"b": 9.0}), LossConfig(name="focal")])
+def test_a_step_is_that_of_the_whole_batch(config: LossConfig) -> None:
     module = RecurrentClassifier(
         ModelConfig(hidden=8, embedding=6, dropout=0.0, embedding_dropout=0.0, token_dropout=0.0),
         len(TOKENS) + 2, 3, TOKENS,
     )  # fmt: skip
     batch = texts(7).batch(range(7))
-    loss = nn.CrossEntropyLoss()
+    loss = create_loss(config, "abc", [5, 1, 2])
     loss(module(batch.ids, batch.lengths), batch.targets).backward()
     expected = [weight.grad.to_dense() for weight in module.parameters() if weight.grad is not None]
     seen: list[torch.Tensor] = []
 
     class Seeing(Optimizer):
-        def gradients(self) -> list:  # type: ignore[type-arg]
-            seen.extend(weight.grad.to_dense() for weight in module.parameters() if weight.grad is not None)
+        def gradients(self) -> list[RowGradient]:
+            # as they are before they are clipped in place
+            seen.extend(weight.grad.to_dense().clone() for weight in module.parameters() if weight.grad is not None)
             return super().gradients()
 
-    step = Step(module, loss, Seeing(OptimizerConfig(), module), lambda _: 1.0, WeightAverage(module, 0.0))
-    step(batch, 1)
+    with SideBySide() as sides:
+        step = Step(
+            module, loss, Seeing(OptimizerConfig(), module), lambda _: 1.0, WeightAverage(module, 0.0), sides=sides
+        )
+        step(batch, 1)
     assert len(seen) == len(expected)
     for gradient, other in zip(seen, expected, strict=True):
         torch.testing.assert_close(gradient, other)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,14 +19,18 @@ import torch
 
 from sortgate.bundle import Bundle
 from sortgate.cli import run
+from sortgate.textconfig import TextConfig
 from sortgate.vocabulary import FIRST_ID, PADDING_ID, Vocabulary
+from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.checkpoint import read_arrays, write_arrays
-from sortgate_training.config import ModelConfig
+from sortgate_training.config import ModelConfig, TrainingConfig
 from sortgate_training.language_model import LanguageModel
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.objective import Optimizer, OptimizerConfig
+from sortgate_training.parallel import SideBySide
 from sortgate_training.pretrained import load_pretrained, shapes_of, write_pretrained
+from sortgate_training.step import Step
 
 Rows = list[tuple[str, str]]
 SHAPE = ("--set", "model.hidden=8", "--set", "model.embedding=16")
@@ -55,27 +60,25 @@ def folder(
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_next_token_is_learned_in_both_directions(cell: str, bidirectional: bool) -> None:
+def test_the_next_token_is_learned_in_both_directions(cell: Literal["lstm", "gru"], bidirectional: bool) -> None:
     torch.manual_seed(0)
     # 2 3 4 2 3 4 …: each token says which is next, forward as backward
     ids = [[FIRST_ID + (start + at) % 3 for at in range(4 + start)] for start in range(9)]
     texts = EncodedTexts(ids, [0] * len(ids))
-    config = ModelConfig(cell=cell, hidden=8, embedding=8, bidirectional=bidirectional)  # type: ignore[arg-type]
+    config = ModelConfig(cell=cell, hidden=8, embedding=8, bidirectional=bidirectional)
     network = RecurrentClassifier(config, FIRST_ID + 3, 1, Vocabulary(["a", "b", "c"]))
     counts = np.bincount(texts.flat(), minlength=FIRST_ID + 3)
     model = LanguageModel(network, counts)
-    generator = np.random.default_rng(0)
     # at the start the frequencies are known, and nothing else
     assert model.perplexity(texts) == pytest.approx(3.0, rel=0.2)
     optimizer = Optimizer(OptimizerConfig(learning_rate=0.05), model)
-    for _ in range(40):
-        model.zero_grad()
-        loss = model(texts.batch(range(9)), model.draw(generator))
-        loss.backward()
-        optimizer.step(optimizer.gradients(), 1.0)
+    with SideBySide() as sides:
+        average = WeightAverage(model, 0.0)
+        step = Step(model, lambda losses, _: losses.mean(), optimizer, lambda _: 1.0, average, sides=sides)
+        losses = [step(texts.batch(range(9)), 1) for _ in range(40)]
     assert model.perplexity(texts) < 1.2
-    assert float(loss.detach()) < 0.2
-    assert not set(model.draw(generator).tolist()) & {PADDING_ID}
+    assert losses[-1] < 0.2
+    assert not set(model.draw().tolist()) & {PADDING_ID}
     assert network.output.weight.grad is None
 
 
@@ -83,7 +86,7 @@ def test_each_direction_predicts_what_comes_next_in_it() -> None:
     network = RecurrentClassifier(SMALL, 12, 1, [f"t{n}" for n in range(10)])
     model = LanguageModel(network, np.ones(12, dtype=np.int64))
     batch = EncodedTexts([[2, 5, 7, 3], [4, 8]], [0, 0]).batch([0, 1])
-    forward, backward = (sorted(targets.tolist()) for _, targets in model._states(batch))
+    forward, backward = (sorted(targets.tolist()) for _, targets in model._states(batch.ids, batch.lengths))
     assert (forward, backward) == ([3, 5, 7, 8], [2, 4, 5, 7])
 
 
@@ -93,15 +96,15 @@ def test_the_sampled_loss_goes_to_the_exact_one() -> None:
     network = RecurrentClassifier(SMALL, size, 1, [f"t{n}" for n in range(size - FIRST_ID)])
     texts = EncodedTexts([[2, 5, 7, 3, 11], [4, 4, 8]], [0, 0])
     model = LanguageModel(network, np.arange(size))
-    generator = np.random.default_rng(0)
+    batch = texts.batch([0, 1])
     with torch.no_grad():
-        losses = [float(model(texts.batch([0, 1]), model.draw(generator))) for _ in range(200)]
+        losses = [float(model(batch.ids, batch.lengths).mean()) for _ in range(200)]
     assert float(np.mean(losses)) == pytest.approx(math.log(model.perplexity(texts)), rel=0.02)
 
 
 def test_a_file_is_begun_with(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "p.npz"
-    known = load_pretrained(path, SMALL)
+    known = load_pretrained(path, TrainingConfig(model=SMALL))
     out = tmp_path / "toy"
     arguments = ["train", str(folder / "train.csv"), "--out", str(out), "--epochs", "1", "--no-baselines", *QUICK]
     still = ["--set", "optimizer.learning_rate=1e-9", "--set", "ngrams.enabled=false"]
@@ -149,7 +152,7 @@ def test_a_time_budget_ends_it_with_a_file(folder: Path, tmp_path: Path, capsys:
     budget = ["--epochs", "100000", "--time-budget", "3s", "--json", "--quiet"]
     assert run(["pretrain", str(folder / "texts.txt"), "-o", str(tmp_path / "p.npz"), *budget, *QUICK]) == 0
     assert json.loads(capsys.readouterr().out)["stopped"] == "the time budget is spent"
-    load_pretrained(tmp_path / "p.npz", SMALL)
+    load_pretrained(tmp_path / "p.npz", TrainingConfig(model=SMALL))
 
 
 def test_ctrl_c_keeps_what_is_learned(folder: Path, tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ def test_ctrl_c_keeps_what_is_learned(folder: Path, tmp_path: Path) -> None:
             process.wait()
     assert "stopped by Ctrl-C" in log.read_text()
     assert "Traceback" not in log.read_text()
-    load_pretrained(tmp_path / "p.npz", SMALL)
+    load_pretrained(tmp_path / "p.npz", TrainingConfig(model=SMALL))
 
 
 @pytest.mark.parametrize(
@@ -229,6 +232,11 @@ def one_line(capsys: pytest.CaptureFixture[str], says: str) -> None:
         ("GOOD", ["--set", "model.hidden=9"], "pretrained with model.hidden=8, which is 9 here: set model.hidden=8"),
         ("GOOD", ["--cell", "gru"], "pretrained with model.cell=lstm, which is gru here"),
         ("GOOD", ["--set", "model.characters=false"], "pretrained with model.characters=true, which is false here"),
+        (
+            "GOOD",
+            ["--set", "text.tokenizer=sortgate.characters.v1"],
+            'pretrained with text.tokenizer = {"name": "sortgate.w',
+        ),
         ("GOOD", ["--vectors", "v.txt"], "model.vectors and model.pretrained: one of them only"),
     ],
 )
@@ -246,7 +254,7 @@ def test_a_bad_file_is_one_line(
     write_arrays(tmp_path / "wrong.npz", facts, {**arrays, "rnns.0.bias_hh_l0": np.zeros(3, np.float32)})
     chinese = Vocabulary(["中", "文"])
     network = RecurrentClassifier(SMALL, len(chinese), 1, chinese)
-    write_pretrained(tmp_path / "chinese.npz", network, chinese, {})
+    write_pretrained(tmp_path / "chinese.npz", network, chinese, TextConfig(), {})
     assert set(shapes_of(SMALL, 4, 0)) < set(network.state_dict())
     before = sorted(tmp_path.iterdir())
     path = str(good) if name == "GOOD" else name

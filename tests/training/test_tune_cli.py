@@ -17,7 +17,7 @@ import pytest
 
 from sortgate.bundle import Bundle
 from sortgate.cli import run
-from sortgate_training.config import load_config
+from sortgate_training.loading import load_config
 
 Rows = list[tuple[str, str]]
 SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "epochs=2", "optimizer.learning_rate=0.004")

@@ -18,7 +18,8 @@ from sortgate.errors import DataError
 from sortgate.vocabulary import FIRST_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.embedding import TokenEmbedding
-from sortgate_training.vectors import digest, read_vectors, start_from_vectors
+from sortgate_training.readers.files import sha256_of
+from sortgate_training.vectors import read_vectors, start_from_vectors
 
 Rows = list[tuple[str, str]]
 QUICK = (
@@ -59,7 +60,7 @@ def test_they_take_the_place_of_random_ones_at_their_scale(tmp_path: Path) -> No
     record = start_from_vectors(embedding, path, VOCABULARY, learned, said.append)
     after = embedding.words.weight.detach()
     assert said == ["v.txt: vectors for 3 of 5 tokens (50 % of occurrences)"]
-    assert record == {"file": "v.txt", "sha256": digest(path), "tokens": 3, "occurrences": 0.5}
+    assert record == {"file": "v.txt", "sha256": sha256_of(path), "tokens": 3, "occurrences": 0.5}
     kept = [PADDING_ID, UNKNOWN_ID, FIRST_ID, FIRST_ID + 2]
     assert torch.equal(after[kept], before[kept])
     found = after[[FIRST_ID + 1, FIRST_ID + 3, FIRST_ID + 4]]
@@ -87,11 +88,11 @@ def test_a_bundle_says_which_vectors_it_began_with(
         assert ("own.vec: vectors for 2 of " in captured.err) == bool(extra)
         assert json.loads(captured.out)["epochs"] == 1
     assert models[0].files["model.onnx"] == models[1].files["model.onnx"] != models[2].files["model.onnx"]
-    assert models[0].training["vectors"]["sha256"] == digest(path)
+    assert models[0].training["vectors"]["sha256"] == sha256_of(path)
     assert models[0].training["model"]["vectors"] == "own.vec"
     assert "vectors" not in models[2].training
     assert str(tmp_path) not in (Bundle.open(tmp_path / "m0").path / "manifest.json").read_text()
-    assert digest(path) in Bundle.open(tmp_path / "m0").read("report.html").decode()
+    assert sha256_of(path) in Bundle.open(tmp_path / "m0").read("report.html").decode()
 
 
 @pytest.mark.parametrize(
@@ -131,4 +132,4 @@ def test_a_bad_file_is_one_line(
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="directory"):
-        digest(tmp_path)
+        sha256_of(tmp_path)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from msgspec.structs import replace
 
 from sortgate.errors import ConfigurationError, DataError
 from sortgate.plugins import Registry
@@ -19,24 +20,29 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts, TrainingBatches
 from sortgate_training.config import TrainingConfig
 from sortgate_training.encoding import encode_part
-from sortgate_training.imbalance import advise, check_task, describe_imbalance, favoured, prior_shift, sampling_rates
+from sortgate_training.imbalance import advise, check_task, describe_imbalance, prior_shift, sampling_rates
 from sortgate_training.mixing import FloatArray
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.objective import Loss, create_loss, create_multi_label_loss
 from sortgate_training.parallel import set_threads
-from sortgate_training.pretrained import load_pretrained
+from sortgate_training.pretrained import Pretrained, load_pretrained
+from sortgate_training.readers.files import sha256_of
 from sortgate_training.split import Parts
 from sortgate_training.vectors import start_from_vectors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """The fitted text path, and the texts learned from: what ``text``, ``limits`` and ``vocabulary`` decide."""
+    """The fitted text path, and the texts learned from: what ``text``, ``limits`` and ``vocabulary`` decide.
+
+    ``pretrained`` is the network of the file to start from, whose tokens are in the vocabulary.
+    """
 
     path: TextPath
     vocabulary: Vocabulary
     labels: list[str]
     learned: EncodedTexts
+    pretrained: Pretrained | None = None
 
     def counts(self) -> list[int]:
         """Return how many texts have each label."""
@@ -45,7 +51,7 @@ class Prepared:
         return [int(count) for count in counts]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Start(Prepared):
     """What every run begins with: that, and a network that knows nothing.
 
@@ -69,12 +75,14 @@ def begin(
     threads: int,
     say: Callable[[str], None],
     *,
+    taught: bool = False,
     more: Sequence[str] = (),
     prepared: Prepared | None = None,
 ) -> Start:
     """Seed everything, prepare, unless that was done before, and create network and loss.
 
-    ``more`` are texts without labels, of which the text path learns, too.
+    ``taught`` leaves out advice that is not for distillation; ``more`` are texts without labels, of which the text path
+    learns, too.
 
     Raises:
         DataError: no text, or none of a label, is left after the text path; or word vectors or a pretrained network
@@ -89,7 +97,7 @@ def begin(
     found = prepare(parts, config, registry, say, more) if prepared is None else prepared
     path, vocabulary, labels, learned = found.path, found.vocabulary, found.labels, found.learned
     counts = found.counts()
-    if (words := describe_imbalance(dict(zip(labels, counts, strict=True)))) and not favoured(config):
+    if (words := describe_imbalance(dict(zip(labels, counts, strict=True)))) and not config.favours() and not taught:
         say(f"{words}: {advise(several=sets)}")
     batches = batches_of(learned, config, sampling_rates(config.sampling, learned.targets, counts))
     tokens = vocabulary if config.model.characters else None
@@ -103,11 +111,20 @@ def begin(
     if config.model.vectors:
         vectors = Path(config.model.vectors)
         record["vectors"] = start_from_vectors(recurrent.embedding, vectors, vocabulary, learned, say)
-    if config.model.pretrained:
-        known = load_pretrained(Path(config.model.pretrained), config.model)
-        record["pretrained"] = known.put_into(recurrent, vocabulary, learned, say)
-    shift = prior_shift(config.loss.logit_adjustment, counts)
-    return Start(path, vocabulary, labels, learned, batches, recurrent.to(where), loss, shift, record)
+    if found.pretrained is not None:
+        record["pretrained"] = found.pretrained.put_into(recurrent, vocabulary, learned, say)
+    return Start(
+        path=path,
+        vocabulary=vocabulary,
+        labels=labels,
+        learned=learned,
+        pretrained=found.pretrained,
+        batches=batches,
+        recurrent=recurrent.to(where),
+        loss=loss,
+        shift=prior_shift(config.loss.logit_adjustment, counts),
+        record=record,
+    )
 
 
 def prepare(
@@ -122,12 +139,13 @@ def prepare(
     path = TextPath.create(config.text, registry, config.limits)
     path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
+    pretrained = None
     if config.model.pretrained:
-        known = load_pretrained(Path(config.model.pretrained), config.model)
-        path.vocabulary = vocabulary = known.merged(vocabulary, config.vocabulary.max_size)
+        pretrained = load_pretrained(Path(config.model.pretrained), config)
+        path.vocabulary = vocabulary = pretrained.merged(vocabulary, config.vocabulary.max_size)
     labels = sorted(parts.train.counts())
     _, learned = encode_part(path, parts.train, labels, say)
-    prepared = Prepared(path, vocabulary, labels, learned)
+    prepared = Prepared(path=path, vocabulary=vocabulary, labels=labels, learned=learned, pretrained=pretrained)
     if 0 in (counts := prepared.counts()):
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
@@ -140,6 +158,20 @@ def batches_of(
     """Return the texts as the batches that the configuration bounds, in the order that its seed decides."""
     bounds = {"batch_size": config.batch_size, "batch_tokens": config.batch_tokens}
     return TrainingBatches(texts, seed=config.seed, rates=rates, **bounds)
+
+
+def named(config: TrainingConfig) -> tuple[TrainingConfig, dict[str, str]]:
+    """Return the configuration with names of files in place of their paths, for what is kept, and the files' digests.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    digests = {}
+    for key in ("vectors", "pretrained"):
+        if file := getattr(config.model, key):
+            digests[key] = sha256_of(Path(file))
+            config = replace(config, model=replace(config.model, **{key: Path(file).name}))
+    return config, digests
 
 
 def start_at_frequencies(module: RecurrentClassifier, counts: list[int], texts: int) -> None:

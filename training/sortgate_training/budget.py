@@ -25,6 +25,13 @@ def parse_duration(text: str) -> float:
     return float(found[1]) * _UNITS_S[found[2]]
 
 
+def pace(schedule: Callable[[int], float], steps: int, budget: Budget | None) -> Callable[[int], float]:
+    """Return the learning rate's factor by step; in a budget, whichever is further on counts, the steps or the time."""
+    if budget is None:
+        return schedule
+    return lambda step: schedule(max(step, int(budget.share() * steps)))
+
+
 class Budget:
     """Seconds of a whole command, of which reading, the n-gram path and the export take their part.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from sortgate.errors import DataError
 from sortgate_training.labelling import LabelSet, is_multi_label, label_set, listed, separator_note
 from sortgate_training.readers import Label, read_rows, read_texts
+from sortgate_training.readers.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def read_corpus(
         texts.extend(text for text, _ in rows)
         labels.extend(label for _, label in rows)
         notes += said
-        read.append({"file": source_of([path]), "sha256": _digest(path), "rows": len(rows)})
+        read.append({"file": source_of([path]), "sha256": sha256_of(path), "rows": len(rows)})
     corpus = _settle(texts, labels, label_separator, source_of(files))
     if not corpus.texts:
         raise DataError(f"{files[0]}: no labelled text in it ({len(texts)} rows, all without a text or a label)")
@@ -120,7 +120,7 @@ def read_unlabelled(paths: Sequence[Path], text_column: str | None = None) -> Co
     for path in paths:
         found = read_texts(path, text_column)
         texts += found
-        read.append({"file": source_of([path]), "sha256": _digest(path), "rows": len(found)})
+        read.append({"file": source_of([path]), "sha256": sha256_of(path), "rows": len(found)})
     source = source_of(paths)
     kept = list(dict.fromkeys(text for text in texts if text.strip()))
     if not kept:
@@ -228,8 +228,3 @@ def _repeated(rows: Iterable[tuple[str, Any]]) -> tuple[int, int]:
         duplicates += answer in known
         known.add(answer)
     return duplicates, sum(len(known) > 1 for known in answers.values())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,6 @@ from sortgate_training.batches import Batch, EncodedTexts
 from sortgate_training.config import DistillationConfig, TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.encoding import encode_part
-from sortgate_training.imbalance import favoured
 from sortgate_training.labelling import listed
 from sortgate_training.objective import Loss
 from sortgate_training.split import Parts
@@ -53,9 +52,8 @@ class Teaching:
             ConfigurationError: there is such a setting.
             DataError: a teacher has another task or other labels than the data; names them.
         """
-        for key in favoured(config):
-            if key != "loss.class_weights":
-                raise ConfigurationError(f"{key} is not for distillation: what teachers say knows nothing of it")
+        for key in config.favours():
+            raise ConfigurationError(f"{key} is not for distillation: what teachers say knows nothing of it")
         train = parts.train
         for teacher in self.teachers:
             name = f"the teacher {teacher.model_name}"

@@ -20,10 +20,11 @@ from sortgate.errors import DataError
 from sortgate.inference import Classifier
 from sortgate.plugins import create_registry
 from sortgate.settings import Settings
-from sortgate_training.config import TrainingConfig, known_keys, load_config
+from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.estimator_data import KINDS, as_labels, as_texts, restore_classes
 from sortgate_training.folders import add_version, pack_folder, unpack_folder
+from sortgate_training.loading import known_keys, load_config
 
 if TYPE_CHECKING:
     from sortgate_training.history import History

@@ -15,6 +15,7 @@ from sortgate_training.batches import Batch
 from sortgate_training.config import OptimizerConfig
 from sortgate_training.loop import Batches
 from sortgate_training.objective import Loss, Optimizer
+from sortgate_training.parallel import SideBySide
 from sortgate_training.step import Step
 
 #: First and last rate, how many there are, and the steps of each at least.
@@ -31,7 +32,7 @@ class Point(NamedTuple):
 
 
 def find_rate(
-    module: nn.Module, batches: Batches, loss_of: Loss, config: OptimizerConfig, device: torch.device
+    module: nn.Module, batches: Batches, loss_of: Loss, config: OptimizerConfig, device: torch.device, seed: int = 0
 ) -> list[Point]:
     """Return the curve; ``module`` is of no use afterwards.
 
@@ -42,20 +43,24 @@ def find_rate(
     rates = [LOWEST * (HIGHEST / LOWEST) ** (number / (RATES - 1)) for number in range(RATES)]
     current = rates[0]
     average = WeightAverage(module, 0.0)
-    step = Step(module, loss_of, optimizer, lambda _: current / config.learning_rate, average, device=device)
     module.train()
     endless = _endless(batches)
     curve: list[Point] = []
-    for current in rates:
-        try:
-            losses = [step(next(endless), 1) for _ in range(STEPS)]
-        except TrainingError:
-            if not curve:
-                raise
-            break
-        curve.append(Point(current, sum(losses) / len(losses)))
-        if curve[-1].loss > _DIVERGED * min(point.loss for point in curve):
-            break
+    with SideBySide() as sides:
+        step = Step(
+            module, loss_of, optimizer, lambda _: current / config.learning_rate, average,
+            sides=sides, seed=seed, device=device,
+        )  # fmt: skip
+        for current in rates:
+            try:
+                losses = [step(next(endless), 1) for _ in range(STEPS)]
+            except TrainingError:
+                if not curve:
+                    raise
+                break
+            curve.append(Point(current, sum(losses) / len(losses)))
+            if curve[-1].loss > _DIVERGED * min(point.loss for point in curve):
+                break
     return curve
 
 

@@ -24,7 +24,6 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.history import History
-from sortgate_training.judging import Cut
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
 from sortgate_training.report.baselines import Baseline, skipping, train_baselines
@@ -76,7 +75,6 @@ class Fitted:
     temperature: float
     parity: float
     chosen: Chosen
-    cut: Cut
     shift: npt.NDArray[np.float32] | None = None
     record: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Corpus] = field(default_factory=dict)
@@ -117,7 +115,7 @@ def finish(
         name=out.name,
         task=parts.train.task,
         labels=fitted.labels,
-        thresholds=fitted.cut.thresholds or {},
+        thresholds=fitted.chosen.cut.thresholds or {},
         text=path.records(fitted.registry),
         limits=config.limits,
         model=chosen.info,
@@ -134,15 +132,14 @@ def finish(
     notes = [note for corpus in (parts.train, parts.validation, parts.test) for note in corpus.notes]
     truncation = truncation_of(validation or judged, config.limits)
     if truncation is not None:
-        single_label = validation is None or validation.sets is None
-        say(cost := truncation.describe("validation", "accuracy" if single_label else "exact match"))
+        say(cost := truncation.describe("validation", "accuracy" if judged.sets is None else "exact match"))
         notes.append(cost)
     notes += [
         words
         for words in (
             fitted.history.diverged and fitted.history.stopped,
             fitted.history.overfitting(),
-            *fitted.cut.notes,
+            *fitted.chosen.cut.notes,
             chosen.reason,
             fitted.shift is not None and ADJUSTED_SCORES,
         )
@@ -243,9 +240,9 @@ def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object
 
 def _abstaining(fitted: Fitted, config: TrainingConfig) -> TextPath:
     """Return the text path, which abstains before anything else is done to labels, since that is what was measured."""
-    if fitted.cut.abstain is None:
+    if fitted.chosen.cut.abstain is None:
         return fitted.path
-    threshold = ComponentSpec("sortgate.threshold.v1", {"default": fitted.cut.abstain})
+    threshold = ComponentSpec("sortgate.threshold.v1", {"default": fitted.chosen.cut.abstain})
     text = replace(config.text, postprocessors=[threshold, *config.text.postprocessors])
     fresh = TextPath.create(text, fitted.registry, config.limits)
     return TextPath.restore(

@@ -36,23 +36,13 @@ def advise(*, several: bool) -> str:
     return f"look at macro-F1 rather than accuracy; where rare labels matter, compare a run with {' or '.join(options)}"
 
 
-def favoured(config: TrainingConfig) -> list[str]:
-    """Return the settings that make rare labels count for more."""
-    chosen = {
-        "loss.class_weights": config.loss.class_weights != "none",
-        "loss.logit_adjustment": config.loss.logit_adjustment > 0,
-        "sampling": sampling_exponent(config.sampling) > 0,
-    }
-    return [key for key, used in chosen.items() if used]
-
-
 def check_task(config: TrainingConfig, *, several: bool) -> None:
     """Refuse, before any training, what is for one label a text only.
 
     Raises:
         ConfigurationError: it is set, and texts have several labels.
     """
-    for key in favoured(config) if several else ():
+    for key in config.favours() if several else ():
         if key != "loss.class_weights":
             raise ConfigurationError(
                 f"{key} is for one label a text; with several, take loss.class_weights, "

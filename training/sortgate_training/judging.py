@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +35,20 @@ class Cut:
     thresholds: dict[str, float] | None = None
     abstain: float | None = None
     notes: list[str] = field(default_factory=list)
+
+    def answers(self, scaled: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what calibrated logits ``[texts, labels]`` come to, as a bundle serves it.
+
+        That is whether each label is given, of the same shape; or, of single labels, their numbers ``[texts]``, −1
+        where there is no answer.
+        """
+        if self.thresholds is not None:
+            given: npt.NDArray[np.bool_] = expit(scaled.astype(np.float64)) >= np.array([*self.thresholds.values()])
+            return given
+        numbers: npt.NDArray[np.int64] = scaled.argmax(axis=1)
+        if self.abstain is None:
+            return numbers
+        return np.where(softmax(scaled.astype(np.float64), axis=1).max(axis=1) >= self.abstain, numbers, -1)
 
 
 def judge(
@@ -93,9 +106,12 @@ def choose_cut(
     targets: npt.NDArray[Any],
     labels: list[str],
     config: TrainingConfig,
-    say: Callable[[str], None],
 ) -> Cut:
-    """Return from which scores on labels are given, chosen on the validation texts' calibrated logits."""
+    """Return from which scores on labels are given, chosen on the validation texts' calibrated logits.
+
+    Raises:
+        TrainingError: no score reaches the goal.
+    """
     if targets.ndim == 2:
         goal = parse_goal(config.thresholds.goal)
         thresholds, missed = choose_thresholds(expit(scaled.astype(np.float64)), targets, goal)
@@ -105,8 +121,8 @@ def choose_cut(
             notes.append(
                 f"no threshold reaches {config.thresholds.goal} for {len(missed)} labels, hardly given: {names}"
             )
-        cut = Cut(dict(zip(labels, thresholds.round(6).tolist(), strict=True)), None, [note for note in notes if note])
-    elif config.abstain.goal:
+        return Cut(dict(zip(labels, thresholds.round(6).tolist(), strict=True)), None, [note for note in notes if note])
+    if config.abstain.goal:
         scores = softmax(scaled.astype(np.float64), axis=1)
         found = choose_abstention(scores.max(axis=1), scores.argmax(axis=1) == targets, parse_goal(config.abstain.goal))
         if found is None:
@@ -116,9 +132,5 @@ def choose_cut(
         threshold, precision, coverage = found
         shares = f"{coverage:.1%} of validation texts, {precision:.1%} of them right"
         note = f"answers from a score of {threshold:.3f}: {shares}"
-        cut = Cut(None, threshold, [note])
-    else:
-        cut = Cut()
-    for note in cut.notes:
-        say(note)
-    return cut
+        return Cut(None, threshold, [note])
+    return Cut()

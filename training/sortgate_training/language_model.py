@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from sortgate.vocabulary import PADDING_ID
-from sortgate_training.batches import Batch, EncodedTexts, reading_order
+from sortgate_training.batches import EncodedTexts, reading_order
 from sortgate_training.model import RecurrentClassifier
 
 IntArray = npt.NDArray[np.int64]
@@ -36,6 +36,7 @@ class LanguageModel(nn.Module):
         counts: ``[vocabulary]`` occurrences of each id.
     """
 
+    cumulated: torch.Tensor
     log_chances: torch.Tensor
 
     def __init__(self, network: RecurrentClassifier, counts: IntArray) -> None:
@@ -51,32 +52,33 @@ class LanguageModel(nn.Module):
             self.bias.weight.copy_(torch.from_numpy(np.log(frequencies)).unsqueeze(1))
         chances = np.where(counts > 0, counts, 0.0) ** _POWER
         chances /= chances.sum()
-        self._cumulated = chances.cumsum()
+        self.register_buffer("cumulated", torch.from_numpy(chances.cumsum()))
         self.register_buffer("log_chances", torch.from_numpy(np.log(np.maximum(chances, 1e-12))).float())
 
-    def draw(self, generator: np.random.Generator) -> torch.Tensor:
-        """Return the ids ``[negatives]`` of a step."""
-        drawn = np.searchsorted(self._cumulated, generator.random(NEGATIVES), side="right")
-        return torch.from_numpy(np.minimum(drawn, len(self._cumulated) - 1))
+    def draw(self, random: torch.Generator | None = None) -> torch.Tensor:
+        """Return the ids ``[negatives]`` against which the right ones must win."""
+        drawn = torch.rand(NEGATIVES, generator=random, dtype=torch.float64)
+        return torch.searchsorted(self.cumulated, drawn, right=True).clamp_max(len(self.cumulated) - 1)
 
-    def forward(self, batch: Batch, negatives: torch.Tensor) -> torch.Tensor:
-        """Return the loss, a token's mean over all directions; the batch has a text of two tokens at least."""
+    def forward(self, ids: torch.Tensor, lengths: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
+        """Return the loss of each predicted token, of all directions; some text has two tokens at least."""
+        negatives = self.draw(random)
         # each stands for as many as it is rare to draw, so that together they stand for all the others
         weights = self.log_chances[negatives] + math.log(NEGATIVES)
         words, shift = self.words(negatives), self.bias(negatives).squeeze(1) - weights
         losses = []
-        for states, targets in self._states(batch):
+        for states, targets in self._states(ids, lengths):
             right = (states * self.words(targets)).sum(dim=1) + self.bias(targets).squeeze(1)
             wrong = states @ words.t() + shift
             wrong = wrong.masked_fill(negatives == targets.unsqueeze(1), -math.inf)
             losses.append(torch.logaddexp(right, wrong.logsumexp(dim=1)) - right)
-        return torch.cat(losses).mean()
+        return torch.cat(losses)
 
-    def _states(self, batch: Batch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _states(self, ids: torch.Tensor, lengths: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return, a direction, what tokens are predicted from, ``[tokens, width]``, and their ids ``[tokens]``."""
-        ids = batch.ids.t().contiguous()  # [time, batch]
+        ids = ids.t().contiguous()  # [time, batch]
         position = torch.arange(len(ids)).unsqueeze(1)
-        mirrored = torch.where(position < batch.lengths, batch.lengths - 1 - position, position)
+        mirrored = torch.where(position < lengths, lengths - 1 - position, position)
         found = []
         for direction, head in enumerate(self.heads):
             read = ids.gather(0, mirrored) if direction else ids
@@ -91,7 +93,8 @@ class LanguageModel(nn.Module):
         total, count = 0.0, 0
         with torch.inference_mode():
             for rows in reading_order(texts.lengths, batch_size=32, batch_tokens=8_192):
-                for states, targets in self._states(texts.batch(rows)):
+                batch = texts.batch(rows)
+                for states, targets in self._states(batch.ids, batch.lengths):
                     for start in range(0, len(targets), _ROWS):
                         logits = states[start : start + _ROWS] @ self.words.weight.t() + self.bias.weight.squeeze(1)
                         wanted = targets[start : start + _ROWS]

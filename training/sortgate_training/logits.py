@@ -57,7 +57,8 @@ def torch_logits(module: nn.Module, texts: EncodedTexts, *, rows: int = 256) -> 
 
     order = reading_order(texts.lengths, batch_size=rows, batch_tokens=65_536)
     with SideBySide() as sides:
-        logits = np.concatenate(sides.map(run, order))
+        # a GPU has its own parallelism, and memory for one batch
+        logits = np.concatenate(sides.map(run, order) if device.type == "cpu" else [run(chosen) for chosen in order])
     result: FloatArray = np.empty_like(logits)
     result[np.concatenate(order)] = logits
     return result

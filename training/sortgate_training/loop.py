@@ -17,7 +17,7 @@ from torch import nn
 from sortgate.errors import TrainingError
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import Batch
-from sortgate_training.budget import Budget
+from sortgate_training.budget import Budget, pace
 from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
 from sortgate_training.history import Epoch, History, Judgement
@@ -146,13 +146,7 @@ class _Run:
         self.average = WeightAverage(module, config.optimizer.averaging)
         self.epochs = config.epochs_of(len(batches))
         steps = len(batches) * self.epochs
-        schedule = create_schedule(config.schedule, steps)
-        budget = control.budget
-
-        def factor(step: int) -> float:
-            # in a budget, whichever is further on: the steps or the time
-            return schedule(step if budget is None else max(step, int(budget.share() * steps)))
-
+        factor = pace(create_schedule(config.schedule, steps), steps, control.budget)
         self.step = Step(
             module, loss_of, self.optimizer, factor, self.average, seed=config.seed, sides=sides, device=control.device
         )

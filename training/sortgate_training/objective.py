@@ -67,8 +67,10 @@ def create_loss(
         ConfigurationError: a weight for a label that does not exist.
     """
     weight = _weights(config, labels, counts)
-    if weight is not None and device is not None:
-        weight = weight.to(device)
+    if weight is not None:
+        # a training text weighs 1 on average. Within a batch nothing is evened out: its parts must add up to it
+        texts = torch.tensor(counts, dtype=weight.dtype)
+        weight = (weight * texts.sum() / (texts * weight).sum()).to(device)
     plain = _create_plain_loss(config, weight)
     if not config.logit_adjustment:
         return plain
@@ -77,17 +79,16 @@ def create_loss(
 
 
 def _create_plain_loss(config: LossConfig, weight: Tensor | None) -> Loss:
-    if config.name == "cross_entropy":
-        return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
+    smoothing = config.label_smoothing
 
-    def focal(logits: Tensor, targets: Tensor) -> Tensor:
-        losses = nn.functional.cross_entropy(
-            logits, targets, weight=weight, label_smoothing=config.label_smoothing, reduction="none"
-        )
-        probability = logits.softmax(dim=1).gather(1, targets.unsqueeze(1)).squeeze(1)
-        return ((1.0 - probability).clamp_min(1e-8) ** config.focal_gamma * losses).mean()
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        losses = nn.functional.cross_entropy(logits, targets, weight, label_smoothing=smoothing, reduction="none")
+        if config.name == "focal":
+            probability = logits.softmax(dim=1).gather(1, targets.unsqueeze(1)).squeeze(1)
+            losses = (1.0 - probability).clamp_min(1e-8) ** config.focal_gamma * losses
+        return losses.mean()
 
-    return focal
+    return loss
 
 
 def _weights(config: LossConfig, labels: Sequence[str], counts: Sequence[int]) -> Tensor | None:

@@ -7,8 +7,8 @@ rate is the share of texts that are answered otherwise than alone, in the worst 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from sortgate.bundle import ModelInfo
 from sortgate.errors import TrainingError
 from sortgate.inference.session import Session
 from sortgate.textpath import Encoded
+from sortgate_training.judging import Cut
 from sortgate_training.logits import onnx_logits
 
 #: Largest share of texts that an int8 bundle may answer otherwise in a batch than alone.
@@ -36,14 +37,31 @@ MAX_TEXTS = 10_000
 
 
 @dataclass(frozen=True)
+class Deciding:
+    """How logits become answers.
+
+    Attributes:
+        temperature: of the bundle.
+        cut: from which scores float32 gives labels.
+        choose: returns such a cut, given calibrated logits of the validation texts, and their targets.
+    """
+
+    temperature: float
+    cut: Cut
+    choose: Callable[[npt.NDArray[Any], npt.NDArray[Any]], Cut]
+
+
+@dataclass(frozen=True)
 class Chosen:
     """The model to serve, what the manifest says of it, and why it was chosen.
 
-    ``reason`` is a sentence and ``facts`` are its figures; both are empty where float32 was asked for.
+    ``cut`` is that of its own scores. ``reason`` is a sentence and ``facts`` are its figures; both are empty where
+    float32 was asked for.
     """
 
     model: bytes
     info: ModelInfo
+    cut: Cut
     reason: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -112,7 +130,7 @@ def choose_precision(
     info: ModelInfo,
     texts: Sequence[Encoded],
     targets: npt.NDArray[Any],
-    borders: npt.NDArray[np.float64] | None = None,
+    deciding: Deciding,
 ) -> Chosen:
     """Return the model to serve.
 
@@ -122,25 +140,30 @@ def choose_precision(
         info: what the manifest says of it.
         texts: held-out texts, the validation texts first; the more, the surer the flip rate.
         targets: of the validation texts.
-        borders: multi-label only: the logit from which each label is given.
+        deciding: how logits become answers.
 
     Raises:
         TrainingError: int8 was asked for and is not acceptable.
     """
-    exact = Chosen(graph.SerializeToString(), info)
+    exact = Chosen(graph.SerializeToString(), info, deciding.cut)
     if precision == "float32":
         return exact
     if info.cell == "gru":
         check_precision(precision, info.cell)
-        return Chosen(exact.model, info, "float32 is served: ONNX Runtime has no int8 GRU", {"asked": precision})
+        return replace(exact, reason="float32 is served: ONNX Runtime has no int8 GRU", facts={"asked": precision})
     if precision == "auto" and len(targets) < LEAST_TEXTS:
         reason = (
             f"float32 is served: {len(targets)} validation texts are too few to tell what int8 costs, since one is "
             f"{100 / len(targets):.2f} points and {100 * MAX_LOSS:.1f} may be lost; {LEAST_TEXTS} are enough"
         )
-        return Chosen(exact.model, info, reason, {"asked": precision, "judged": len(targets)})
+        return replace(exact, reason=reason, facts={"asked": precision, "judged": len(targets)})
     model = quantize(graph)
-    cost = measure_int8(exact.model, model, texts[:MAX_TEXTS], targets[:MAX_TEXTS], borders)
+    try:
+        cost, cut = measure_int8(exact.model, model, texts[:MAX_TEXTS], targets[:MAX_TEXTS], deciding)
+    except TrainingError as error:  # its scores reach no goal
+        if precision == "int8":
+            raise TrainingError(f"int8 is refused: {error}; or use --precision float32 or auto") from None
+        return replace(exact, reason=f"float32 is served: of int8, {error}", facts={"asked": precision})
     facts = {"asked": precision, **cost.to_dict()}
     if cost.acceptable:
         chosen = ModelInfo(
@@ -150,52 +173,55 @@ def choose_precision(
             flip_rate=cost.flip_rate,
             logit_margin=cost.logit_margin,
         )
-        return Chosen(model, chosen, f"int8 is served: {cost}", facts)
+        return Chosen(model, chosen, cut, f"int8 is served: {cost}", facts)
     if precision == "int8":
         raise TrainingError(f"int8 is refused: {cost}; use --precision float32 or auto")
-    return Chosen(exact.model, info, f"float32 is served: {cost}", facts)
+    return replace(exact, reason=f"float32 is served: {cost}", facts=facts)
 
 
 def measure_int8(
-    exact: bytes,
-    quantized: bytes,
-    texts: Sequence[Encoded],
-    targets: npt.NDArray[Any],
-    borders: npt.NDArray[np.float64] | None = None,
-) -> Int8Cost:
-    """Compare the int8 model with itself in other batches, and, as far as targets go, with the float32 model."""
+    exact: bytes, quantized: bytes, texts: Sequence[Encoded], targets: npt.NDArray[Any], deciding: Deciding
+) -> tuple[Int8Cost, Cut]:
+    """Compare the int8 model with itself in other batches, and, as far as targets go, with the float32 model.
 
-    def answers(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return what is compared, ``[texts, 1]`` or ``[texts, labels]``."""
-        return logits.argmax(axis=1)[:, None] if borders is None else logits >= borders
+    What is compared are answers as they would be served. Scores of int8 differ a little from those of float32, so it
+    has a cut of its own, which is returned, too.
 
-    def judge(given: npt.NDArray[Any]) -> float:
-        """Return accuracy or micro-F1."""
-        if borders is None:
-            return float((given[:, 0] == targets).mean())
-        return float(2 * (given & targets).sum() / max(given.sum() + targets.sum(), 1))
-
+    Raises:
+        TrainingError: no cut of its scores reaches the goal.
+    """
+    judged = len(targets)
     session = Session(quantized)
     alone = onnx_logits(session, texts, rows=1)
-    labels = answers(alone)
+    cut = deciding.choose(alone[:judged] / deciding.temperature, targets)
+    labels = cut.answers(alone / deciding.temperature)
     flips, margin = 0, 0.0
     shuffled = np.random.default_rng(0).permutation(len(texts))
     for rows in BATCH_ROWS:
         # as served, in order of length; and in no order, which mixes long texts with short ones
         for order in (None, shuffled):
             batched = onnx_logits(session, texts, rows=rows, order=order)
-            flips = max(flips, int((answers(batched) != labels).any(axis=1).sum()))
+            differs = cut.answers(batched / deciding.temperature) != labels
+            flips = max(flips, int(differs.reshape(len(texts), -1).any(axis=1).sum()))
             margin = max(margin, float(np.abs(batched - alone).max()))
-    judged = len(targets)
-    return Int8Cost(
+    before = deciding.cut.answers(onnx_logits(Session(exact), texts[:judged], rows=32) / deciding.temperature)
+    cost = Int8Cost(
         texts=len(texts),
         flips=flips,
         judged=judged,
-        exact=judge(answers(onnx_logits(Session(exact), texts[:judged], rows=32))),
-        quantized=judge(labels[:judged]),
+        exact=_rate(before, targets),
+        quantized=_rate(labels[:judged], targets),
         logit_margin=margin,
-        figure="accuracy" if borders is None else "micro-F1",
+        figure="accuracy" if targets.ndim == 1 else "micro-F1",
     )
+    return cost, cut
+
+
+def _rate(given: npt.NDArray[Any], targets: npt.NDArray[Any]) -> float:
+    """Return accuracy, no answer being a wrong one, or micro-F1."""
+    if targets.ndim == 1:
+        return float((given == targets).mean())
+    return float(2 * (given & targets).sum() / max(given.sum() + targets.sum(), 1))
 
 
 def quantize(graph: onnx.ModelProto) -> bytes:

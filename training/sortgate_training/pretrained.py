@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from sortgate.errors import BundleFormatError, ConfigurationError, DataError
-from sortgate.vocabulary import FIRST_ID, Vocabulary
+from sortgate.textconfig import TextConfig
+from sortgate.vocabulary import FIRST_ID, UNKNOWN_ID, Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.checkpoint import read_arrays, write_arrays
-from sortgate_training.config import ModelConfig
+from sortgate_training.config import ModelConfig, TrainingConfig
 from sortgate_training.model import RecurrentClassifier
-from sortgate_training.vectors import coverage, digest
+from sortgate_training.readers.files import sha256_of
+from sortgate_training.vectors import coverage
 
 KIND = "pretrained network"
 _WORDS, _NGRAMS = "embedding.words.weight", "embedding.ngrams.weight"
@@ -31,6 +34,7 @@ class Pretrained:
     """A file's vocabulary, character n-grams, and tensors, named as the classifier's are."""
 
     path: Path
+    sha256: str
     vocabulary: Vocabulary
     ngrams: list[str]
     tensors: dict[str, torch.Tensor]
@@ -57,6 +61,7 @@ class Pretrained:
             )
         ids, froms = torch.tensor(pairs).t()
         with torch.no_grad():
+            network.embedding.words.weight[UNKNOWN_ID] = self.tensors[_WORDS][UNKNOWN_ID]
             network.embedding.words.weight[ids] = self.tensors[_WORDS][froms]
             rows = {ngram: row for row, ngram in enumerate(self.ngrams)}
             pairs = [(at, rows[ngram]) for at, ngram in enumerate(network.embedding.names) if ngram in rows]
@@ -65,7 +70,7 @@ class Pretrained:
                 network.embedding.ngrams.weight[at] = self.tensors[_NGRAMS][froms]
             others = {name: tensor for name, tensor in self.tensors.items() if name not in (_WORDS, _NGRAMS)}
             network.load_state_dict(others, strict=False)
-        return coverage(self.path, ids.numpy(), vocabulary, learned, say)
+        return coverage(self.path, self.sha256, ids.numpy(), vocabulary, learned, say)
 
 
 def shapes_of(config: ModelConfig, size: int, ngrams: int) -> dict[str, tuple[int, ...]]:
@@ -81,10 +86,16 @@ def shapes_of(config: ModelConfig, size: int, ngrams: int) -> dict[str, tuple[in
     return shapes
 
 
+def _tokenizing(text: TextConfig) -> dict[str, Any]:
+    """Return the parts of a text path that decide on tokens, as plain values."""
+    parts: dict[str, Any] = msgspec.to_builtins(text)
+    return {name: parts[name] for name in ("normalizers", "tokenizer", "filters")}
+
+
 def write_pretrained(
-    path: Path, network: RecurrentClassifier, vocabulary: Vocabulary, facts: Mapping[str, Any]
+    path: Path, network: RecurrentClassifier, vocabulary: Vocabulary, text: TextConfig, facts: Mapping[str, Any]
 ) -> None:
-    """Write the file, whole or not at all.
+    """Write the file, whole or not at all; ``text`` is what made tokens of texts.
 
     Raises:
         DataError: it cannot be written.
@@ -97,19 +108,19 @@ def write_pretrained(
     arrays["ngrams"] = np.frombuffer(json.dumps(network.embedding.names).encode(), dtype=np.uint8)
     shape = {name: getattr(network.config, name) for name in _SHAPE}
     try:
-        write_arrays(path, {"kind": KIND, "model": shape, **facts}, arrays)
+        write_arrays(path, {"kind": KIND, "model": shape, "text": _tokenizing(text), **facts}, arrays)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def load_pretrained(path: Path, config: ModelConfig) -> Pretrained:
+def load_pretrained(path: Path, config: TrainingConfig) -> Pretrained:
     """Read the file.
 
     Raises:
         DataError: it is missing, damaged, or no such file.
-        ConfigurationError: the network was of another shape.
+        ConfigurationError: the network was of another shape, or its tokens were made otherwise.
     """
-    digest(path)  # says what is wrong with a path better than what reads arrays
+    sha256 = sha256_of(path)  # says what is wrong with a path better than what reads arrays, too
     try:
         facts, arrays = read_arrays(path)
         if facts.get("kind") != KIND:
@@ -117,18 +128,24 @@ def load_pretrained(path: Path, config: ModelConfig) -> Pretrained:
         vocabulary = Vocabulary.from_bytes(arrays["tokens"].tobytes())
         shape = dict(facts["model"])
         for name in _SHAPE:
-            there, here = shape[name], getattr(config, name)
+            there, here = shape[name], getattr(config.model, name)
             if there != here:
                 there, here = (str(value).lower() for value in (there, here))
                 raise ConfigurationError(
                     f"{path}: pretrained with model.{name}={there}, which is {here} here: set model.{name}={there}"
                 )
+        before, now = facts["text"], _tokenizing(config.text)
+        if different := [name for name in now if before[name] != now[name]]:
+            raise ConfigurationError(
+                f"{path}: pretrained with text.{different[0]} = {json.dumps(before[different[0]])}, which is "
+                f"{json.dumps(now[different[0]])} here: give both the same text path"
+            )
         ngrams = [str(ngram) for ngram in json.loads(arrays["ngrams"].tobytes())]
-        shapes = shapes_of(config, len(vocabulary), len(ngrams))
+        shapes = shapes_of(config.model, len(vocabulary), len(ngrams))
         tensors = {name: torch.from_numpy(arrays[name]) for name in shapes}
     except (ValueError, KeyError, TypeError, BundleFormatError):
         raise DataError(f"{path}: damaged, or not written by `sortgate pretrain`") from None
     for name, tensor in tensors.items():
         if tensor.shape != shapes[name] or tensor.dtype != torch.float32 or not tensor.isfinite().all():
             raise DataError(f"{path}: damaged: {name} is not what it should be")
-    return Pretrained(path, vocabulary, ngrams, tensors)
+    return Pretrained(path, sha256, vocabulary, ngrams, tensors)

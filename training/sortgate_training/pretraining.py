@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +14,17 @@ from sortgate.errors import DataError, TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
+from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches
-from sortgate_training.budget import Budget
+from sortgate_training.budget import Budget, pace
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.interrupt import Stop, stop_on_signals
 from sortgate_training.language_model import LanguageModel
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.objective import Optimizer, create_schedule
-from sortgate_training.parallel import set_threads
+from sortgate_training.parallel import SideBySide, set_threads
+from sortgate_training.step import Step
 
 #: Where the configuration says auto: more learns more, slowly.
 EPOCHS = 3
@@ -64,7 +65,8 @@ def pretrain(
 
     Raises:
         DataError: too few texts of two tokens are left after the text path.
-        TrainingError: the loss diverged.
+        TrainingError: the loss diverged, or there was no time for a step.
+        KeyboardInterrupt: stopped before the first step.
         PluginError: a component of the text path is unknown or refuses its parameters.
     """
     set_threads(threads)
@@ -85,9 +87,13 @@ def pretrain(
     model = LanguageModel(network, counts)
     batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
     say(f"{len(learned):,} texts of {int(learned.lengths.sum()):,} tokens, a vocabulary of {len(vocabulary):,}")
-    run = _Run(model, batches, held_out, config, budget, say, watch)
-    with stop_on_signals() as stop:
+    with SideBySide() as sides, stop_on_signals() as stop:
+        run = _Run(model, batches, held_out, config, budget, say, watch, sides)
         stopped = run.train(stop)
+    if not run.step.done:
+        if stop.requested:
+            raise KeyboardInterrupt
+        raise TrainingError("--time-budget is over before a first step: nothing is learned, and nothing written")
     tokens = int(learned.lengths.sum())
     return Pretraining(vocabulary, network, len(ids), tokens, run.epoch, model.perplexity(held_out), stopped)
 
@@ -104,15 +110,16 @@ class _Run:
         budget: Budget | None,
         say: Callable[[str], None],
         watch: Watch,
+        sides: SideBySide,
     ) -> None:
         self.model, self.batches, self.held_out = model, batches, held_out
         self.budget, self.say, self.watch = budget, say, watch
-        self.optimizer = Optimizer(config.optimizer, model)
         self.epochs = EPOCHS if config.epochs == "auto" else config.epochs
-        self.steps = len(batches) * self.epochs
-        self.schedule = create_schedule(config.schedule, self.steps)
-        self.generator = np.random.default_rng(config.seed)
-        self.epoch, self.done = 0, 0
+        steps = len(batches) * self.epochs
+        factor = pace(create_schedule(config.schedule, steps), steps, budget)
+        optimizer, average = Optimizer(config.optimizer, model), WeightAverage(model, 0.0)
+        self.step = Step(model, _mean, optimizer, factor, average, sides=sides, seed=config.seed)
+        self.epoch = 0
 
     def train(self, stop: Stop) -> str:
         """Return why it ended."""
@@ -127,19 +134,8 @@ class _Run:
                 if self.budget is not None and self.budget.share() >= 1.0:
                     return "the time budget is spent"
                 self.model.train()
-                self.model.zero_grad(set_to_none=True)
-                loss = self.model(batch, self.model.draw(self.generator))
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"the loss became {value} in epoch {self.epoch}: lower optimizer.learning_rate "
-                        f"(now {self.optimizer.rate:g}) or set optimizer.gradient_clip=1"
-                    )
-                loss.backward()
-                self.optimizer.step(self.optimizer.gradients(), self.schedule(self._progress()))
-                self.done += 1
+                total += self.step(batch, self.epoch) * len(batch)
                 texts += len(batch)
-                total += value * len(batch)
                 self.watch(self.epoch, texts, total / texts)
             self.model.eval()
             seconds = time.monotonic() - started
@@ -153,6 +149,6 @@ class _Run:
             )
         return f"all {self.epochs} epochs are done"
 
-    def _progress(self) -> int:
-        """Return the step that the schedule is at: in a budget, whichever is further on, the steps or the time."""
-        return self.done if self.budget is None else max(self.done, int(self.budget.share() * self.steps))
+
+def _mean(losses: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return losses.mean()

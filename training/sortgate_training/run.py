@@ -11,16 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from msgspec.structs import replace
-from scipy.special import logit
 
 from sortgate.bundle import ModelInfo
 from sortgate.errors import TrainingError
-from sortgate.inference.session import Session
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
-from sortgate_training.begin import batches_of, begin, choose_device
+from sortgate_training.begin import batches_of, begin, choose_device, named
 from sortgate_training.budget import Budget
 from sortgate_training.calibration import fit_temperature
 from sortgate_training.config import TrainingConfig
@@ -30,17 +28,16 @@ from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
-from sortgate_training.judging import choose_cut, judge, judge_logits
-from sortgate_training.logits import onnx_logits, torch_logits
+from sortgate_training.judging import Cut, choose_cut, judge, judge_logits
+from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.mixing import FloatArray, mix
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
 from sortgate_training.ngrams import fit_ngrams
-from sortgate_training.precision import check_precision, choose_precision
+from sortgate_training.precision import Deciding, check_precision, choose_precision
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
-from sortgate_training.vectors import digest
 
 
 def train_bundle(
@@ -92,18 +89,15 @@ def train_bundle(
         teaching = teaching.apart_from(parts, say)
         others |= teaching.identity()
     source = config
-    for name in ("vectors", "pretrained"):
-        if file := getattr(config.model, name):
-            others[name] = digest(Path(file))
-            # what is kept names no folder of this machine
-            config = replace(config, model=replace(config.model, **{name: Path(file).name}))
+    config, digests = named(config)
+    others |= digests
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, **others))
     sets = parts.train.sets is not None
     unlabelled = None if teaching is None else teaching.unlabelled
     more = () if unlabelled is None else unlabelled.texts
-    start = begin(parts, source, registry, where, threads, say, more=more)
+    start = begin(parts, source, registry, where, threads, say, taught=teaching is not None, more=more)
     path, vocabulary, labels, batches, recurrent, loss = (
         start.path, start.vocabulary, start.labels, start.batches, start.recurrent, start.loss,
     )  # fmt: skip
@@ -162,23 +156,26 @@ def train_bundle(
         module = join(recurrent, tables, judged, start.shift, say)
     logits = torch_logits(module, judged)
     temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
-    cut = choose_cut(logits / temperature, judged.targets, labels, config, say)
+
+    def choose(scaled: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Cut:
+        return choose_cut(scaled, targets, labels, config)
+
+    cut = choose(logits / temperature, judged.targets)
+    for note in cut.notes:
+        say(note)
     graph = export_graph(module)
     parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
     if config.precision != "float32":
         held_out += [item for item in path.encode(parts.test.texts) if isinstance(item, Encoded)]
     info = ModelInfo(cell=config.model.cell, opset=OPSET)
-    borders = None if cut.thresholds is None else temperature * logit(np.array(list(cut.thresholds.values())))
-    chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, borders)
+    deciding = Deciding(temperature, cut, choose)
+    chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, deciding)
     if chosen.reason:
         say(chosen.reason)
-    if chosen.info.precision == "int8" and (cut.thresholds is not None or cut.abstain is not None):
-        # scores differ a little from those of float32, and what is served must reach the goal
-        served = onnx_logits(Session(chosen.model, threads), held_out[: len(judged)], rows=32)
-        cut = choose_cut(served / temperature, judged.targets, labels, config, lambda _: None)
-    fitted = Fitted(
-        path, vocabulary, registry, labels, history, temperature, parity, chosen, cut, start.shift, start.record
-    )
+    for note in chosen.cut.notes:
+        if note not in cut.notes:
+            say(f"{chosen.info.precision}: {note}")
+    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, start.shift, start.record)
     if unlabelled is not None:
         fitted.more["unlabelled"] = unlabelled
     trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
@@ -204,7 +201,7 @@ def learning_rates(
     """
     where = choose_device(device)
     start = begin(parts, config, registry, where, threads, say)
-    return find_rate(start.recurrent, start.batches, start.loss, config.optimizer, where)
+    return find_rate(start.recurrent, start.batches, start.loss, config.optimizer, where, config.seed)
 
 
 def with_metric(config: TrainingConfig, *, sets: bool) -> TrainingConfig:

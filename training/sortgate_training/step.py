@@ -29,8 +29,8 @@ class Step:
         optimizer: moves the weights.
         factor: of the learning rate, by step.
         average: follows the weights.
-        seed: of dropout; with it, a step's number and a part's number make each mask.
         sides: the threads.
+        seed: of dropout; with it, a step's number and a part's number make each mask.
         device: where the module is.
     """
 
@@ -42,8 +42,8 @@ class Step:
         factor: Callable[[int], float],
         average: WeightAverage,
         *,
+        sides: SideBySide,
         seed: int = 0,
-        sides: SideBySide | None = None,
         device: torch.device | None = None,
     ) -> None:
         self.module = module
@@ -52,7 +52,7 @@ class Step:
         self.factor = factor
         self.average = average
         self.seed = seed
-        self.sides = sides or SideBySide()
+        self.sides = sides
         self.device = device or CPU
         # bfloat16 has float32's range, so gradients need no scaling; older cards, which lack it, train in float32
         self.mixed = self.device.type == "cuda" and torch.cuda.is_bf16_supported()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sortgate_training.checks.findings import Suggestion
-from sortgate_training.config import known_keys, load_config
+from sortgate_training.loading import known_keys, load_config
 
 #: What each key does, in a line.
 EXPLANATIONS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +14,7 @@ from sortgate.errors import ConfigurationError, DataError
 from sortgate.vocabulary import FIRST_ID, Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.embedding import TokenEmbedding
-from sortgate_training.readers.files import open_text_file
+from sortgate_training.readers.files import open_text_file, sha256_of
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -41,11 +40,11 @@ def start_from_vectors(
     with torch.no_grad():
         values *= float(weight[FIRST_ID:].std()) / spread
         weight[torch.from_numpy(ids)] = torch.from_numpy(values)
-    return coverage(path, ids, vocabulary, learned, say)
+    return coverage(path, sha256_of(path), ids, vocabulary, learned, say)
 
 
 def coverage(
-    path: Path, ids: IntArray, vocabulary: Vocabulary, learned: EncodedTexts, say: Callable[[str], None]
+    path: Path, sha256: str, ids: IntArray, vocabulary: Vocabulary, learned: EncodedTexts, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Say how many tokens have a vector, these ``ids``; returns that, and which file they are from."""
     covered = float(np.isin(learned.flat(), ids).mean())
@@ -53,7 +52,7 @@ def coverage(
         f"{path.name}: vectors for {len(ids):,} of {len(vocabulary) - FIRST_ID:,} tokens "
         f"({100 * covered:.0f} % of occurrences)"
     )
-    return {"file": path.name, "sha256": digest(path), "tokens": len(ids), "occurrences": round(covered, 4)}
+    return {"file": path.name, "sha256": sha256, "tokens": len(ids), "occurrences": round(covered, 4)}
 
 
 def read_vectors(path: Path, vocabulary: Vocabulary, width: int) -> tuple[IntArray, FloatArray]:
@@ -137,16 +136,3 @@ def _is_number(part: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def digest(path: Path) -> str:
-    """Return the file's SHA-256 in hexadecimal.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None

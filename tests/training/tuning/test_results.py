@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from sortgate_training.config import load_config
 from sortgate_training.data import Corpus
 from sortgate_training.history import Judgement
+from sortgate_training.loading import load_config
 from sortgate_training.tuning.conclusion import Conclusion
 from sortgate_training.tuning.cost import Cost
 from sortgate_training.tuning.record import Record, Run

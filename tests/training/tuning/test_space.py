@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sortgate.errors import ConfigurationError
-from sortgate_training.config import TrainingConfig, known_keys, load_config
+from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
+from sortgate_training.loading import known_keys, load_config
 from sortgate_training.tuning.space import (
     CHOICES,
     LADDERS,

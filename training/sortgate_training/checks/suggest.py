@@ -10,7 +10,7 @@ from sortgate_training.checks.findings import Suggestion
 from sortgate_training.checks.parts import Part
 from sortgate_training.checks.tokens import MANY_CUT, room_for
 from sortgate_training.config import TrainingConfig
-from sortgate_training.imbalance import favoured, imbalance
+from sortgate_training.imbalance import imbalance
 
 #: A bound of tokens is raised up to here and no further: the network's time grows with it.
 MOST_TOKENS = 1_000
@@ -69,7 +69,7 @@ def suggest(train: Part, unknown: float, split: bool, config: TrainingConfig) ->
     if count < SMALL and split and config.split.validation < 0.2:
         yield Suggestion("split.validation", 0.2, f"a tenth of {count:,} texts is too little to choose an epoch by")
     # where texts have sets of labels, each label's threshold makes up for its rarity
-    if train.sets is None and (ratio := imbalance(Counter(train.labels))) >= SEVERE and not favoured(config):
+    if train.sets is None and (ratio := imbalance(Counter(train.labels))) >= SEVERE and not config.favours():
         yield Suggestion(
             "loss.class_weights", "balanced", f"the largest label has {ratio:.0f} times as many texts as the smallest"
         )

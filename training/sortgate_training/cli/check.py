@@ -17,8 +17,8 @@ from sortgate.cli.output import json_option, print_json, print_table, printable
 from sortgate.plugins import create_registry
 from sortgate_training.checks.findings import DataReport, Example, Finding, PartReport, SetFigures, Spread, count_of
 from sortgate_training.cli.options import LABEL_COLUMN, LABEL_SEPARATOR, PATH, PLUGINS_DIR, TEXT_COLUMN, plugins
-from sortgate_training.config import load_config
 from sortgate_training.datafiles import find_files
+from sortgate_training.loading import load_config
 
 #: Labels listed at most; the smallest are left out.
 MOST_LABELS = 20

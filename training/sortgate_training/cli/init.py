@@ -18,8 +18,8 @@ from sortgate_training.cli.options import (
     TEXT_COLUMN,
     plugins,
 )
-from sortgate_training.config import load_config
 from sortgate_training.datafiles import find_files
+from sortgate_training.loading import load_config
 
 
 @click.command(

@@ -15,8 +15,8 @@ from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
 from sortgate_training.budget import Budget, parse_duration
 from sortgate_training.cli.options import PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, THREADS, cores, plugins
-from sortgate_training.config import load_config
 from sortgate_training.data import read_unlabelled
+from sortgate_training.loading import load_config
 
 
 @click.command(
@@ -27,7 +27,8 @@ Examples:
   sortgate train tickets.csv --out models/tickets --pretrained mails.npz
 
 TEXTS are CSV, TSV, JSONL or Parquet files, whose labels, if any, are ignored, or .txt with a text a line; plain, .gz or
-.zst. Give the configuration that the classifier will have: text path, cell, units and embedding must be the same.
+.zst. Give the configuration that the classifier will have: text path, model.cell, hidden,
+embedding, characters and bidirectional must be the same.
 Ctrl-C and SIGTERM keep what is learned."""
 )
 @click.argument("texts", type=PATH, nargs=-1, required=True)
@@ -94,7 +95,8 @@ def pretrain(
         "perplexity": done.perplexity,
         "stopped": done.stopped,
     }
-    write_pretrained(out, done.network, done.vocabulary, {**facts, "source": corpus.source, "seed": settled.seed})
+    facts_of = {**facts, "source": corpus.source, "seed": settled.seed}
+    write_pretrained(out, done.network, done.vocabulary, settled.text, facts_of)
     if as_json:
         print_json({"file": str(out), "vocabulary": len(done.vocabulary), **facts})
         return

@@ -26,9 +26,9 @@ from sortgate_training.cli.options import (
     cores,
     plugins,
 )
-from sortgate_training.config import load_config
 from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.datafiles import find_files
+from sortgate_training.loading import load_config
 
 if TYPE_CHECKING:
     from sortgate_training.config import TrainingConfig

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -27,18 +27,10 @@ def read_json_lines(path: Path, file: BinaryIO, text_column: str | None, label_c
         DataError: see :func:`sortgate_training.readers.read_rows`.
     """
     names: TextAndLabel | None = None
-    decoder = msgspec.json.Decoder(dict)
-    for row, line, content in _numbered(path, file):
-        where = f"{path}: row {row} (line {line})"
-        try:
-            item = decoder.decode(content)
-        except (msgspec.MsgspecError, RecursionError):
-            raise DataError(f"{where} is not a JSON object") from None
+    for where, item in _objects(path, file):
         if names is None:
             names = choose_names(path, list(item), text_column, label_column)
-        for name in (names.text, names.label):
-            if name not in item:
-                raise DataError(f"{where} has no {name!r}; it has {', '.join(map(repr, item)) or 'nothing'}")
+        _check_names(where, item, (names.text, names.label))
         yield text_of(where, names.text, item[names.text]), label_of(where, names.label, item[names.label])
 
 
@@ -49,16 +41,9 @@ def read_json_texts(path: Path, file: BinaryIO, text_column: str | None) -> Iter
         DataError: see :func:`sortgate_training.readers.read_texts`.
     """
     name: str | None = None
-    decoder = msgspec.json.Decoder(dict)
-    for row, line, content in _numbered(path, file):
-        where = f"{path}: row {row} (line {line})"
-        try:
-            item = decoder.decode(content)
-        except (msgspec.MsgspecError, RecursionError):
-            raise DataError(f"{where} is not a JSON object") from None
+    for where, item in _objects(path, file):
         name = name or choose_text(path, list(item), text_column)
-        if name not in item:
-            raise DataError(f"{where} has no {name!r}; it has {', '.join(map(repr, item)) or 'nothing'}")
+        _check_names(where, item, (name,))
         yield text_of(where, name, item[name])
 
 
@@ -78,11 +63,7 @@ def json_names(path: Path, file: BinaryIO) -> list[str]:
     Raises:
         DataError: it is none.
     """
-    row, line, content = next(_numbered(path, file))
-    try:
-        return list(msgspec.json.decode(content, type=dict))
-    except (msgspec.MsgspecError, RecursionError):
-        raise DataError(f"{path}: row {row} (line {line}) is not a JSON object") from None
+    return list(next(_objects(path, file))[1])
 
 
 def read_fasttext(path: Path, file: BinaryIO) -> Iterator[Row]:
@@ -130,6 +111,23 @@ def label_of(where: str, name: str, value: object) -> Label:
             raise DataError(f"{where}: {name!r} must be a list of strings or numbers")
         return tuple(text_of(where, name, entry) for entry in cast("Iterable[object]", value))
     return text_of(where, name, value)
+
+
+def _objects(path: Path, file: BinaryIO) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield where each line's object stands, in words, and the object."""
+    decoder = msgspec.json.Decoder(dict[str, object])
+    for row, line, content in _numbered(path, file):
+        where = f"{path}: row {row} (line {line})"
+        try:
+            yield where, decoder.decode(content)
+        except (msgspec.MsgspecError, RecursionError):
+            raise DataError(f"{where} is not a JSON object") from None
+
+
+def _check_names(where: str, item: Mapping[str, object], names: Iterable[str]) -> None:
+    for name in names:
+        if name not in item:
+            raise DataError(f"{where} has no {name!r}; it has {', '.join(map(repr, item)) or 'nothing'}")
 
 
 def _numbered(path: Path, file: BinaryIO) -> Iterator[tuple[int, int, str]]:

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from sortgate_training.checks.findings import Suggestion
-from sortgate_training.config import TrainingConfig, known_keys, load_config
+from sortgate_training.config import TrainingConfig
+from sortgate_training.loading import known_keys, load_config
 from sortgate_training.template import render_config
 from sortgate_training.tuning.conclusion import Conclusion
 from sortgate_training.tuning.record import METRICS, Metric, Record

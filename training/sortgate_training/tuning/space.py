@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
-from sortgate_training.imbalance import imbalance
+from sortgate_training.imbalance import describe_imbalance
 
 #: Values in their order. A step changes a figure by about as much as another seed does: finer ones would be noise.
 LADDERS: dict[str, tuple[float, ...]] = {
@@ -34,8 +33,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "ngrams.enabled": (True, False),
     "loss.class_weights": ("none", "balanced"),
 }
-#: The largest label has so many times the texts of the smallest: from here on weights are worth trying.
-_UNEQUAL = 10.0
+#: Keys that a file decides on, which the network starts from.
+_SHAPED_BY = {
+    "model.vectors": ("model.embedding",),
+    "model.pretrained": ("model.cell", "model.hidden", "model.embedding"),
+}
 #: Keys that a neighbour changes, and steps on a ladder, at most.
 _CHANGES, _STEPS = 3, 2
 
@@ -58,7 +60,8 @@ class Dimension(msgspec.Struct, frozen=True):
 def search_space(config: TrainingConfig, train: Corpus, fixed: Collection[str] = ()) -> list[Dimension]:
     """Return the dimensions; the start's own values are always among them.
 
-    Class weights are tried where labels are unequal, and a GRU where the bundle need not be int8.
+    Class weights are tried where labels are unequal and nothing else makes rare ones count for more, a GRU where the
+    bundle need not be int8, and other shapes where no file of vectors decides on them.
 
     Args:
         config: the start.
@@ -74,7 +77,10 @@ def search_space(config: TrainingConfig, train: Corpus, fixed: Collection[str] =
     left_out = set(fixed)
     if config.precision == "int8":
         left_out.add("model.cell")
-    if imbalance(Counter(train.counts())) < _UNEQUAL and config.loss.class_weights == "none":
+    for key, shaped in _SHAPED_BY.items():
+        left_out |= set(shaped if value_of(config, key) else ())
+    favours = config.favours()
+    if favours != ["loss.class_weights"] and (favours or describe_imbalance(train.counts()) is None):
         left_out.add("loss.class_weights")
     space = []
     for key, values in {**LADDERS, **CHOICES}.items():
