@@ -25,6 +25,7 @@ from sortgate_training.data import Corpus
 from sortgate_training.estimator_data import KINDS, as_labels, as_texts, restore_classes
 from sortgate_training.folders import add_version, pack_folder, unpack_folder
 from sortgate_training.loading import known_keys, load_config
+from sortgate_training.openmp import let_threads_sleep
 
 if TYPE_CHECKING:
     from sortgate_training.history import History
@@ -89,7 +90,7 @@ class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         config = self._settled()
         settings = Settings.from_env()
         registry = create_registry(plugins_dir=settings.plugins_dir, allow=settings.plugins)
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; see `sortgate train`
+        let_threads_sleep()
         from sortgate_training.progress import TrainingProgress
         from sortgate_training.run import train_bundle
         from sortgate_training.split import divide

@@ -50,10 +50,19 @@ class FakeTrainer:
         judged = EncodedTexts([[1]] * TEXTS, [0] * TEXTS)
         return SimpleNamespace(judged=judged, prepared=SimpleNamespace(labels=["a", "b"]))
 
-    def cost(self, config: TrainingConfig, _: Any) -> Cost:
+    def truth(self, config: TrainingConfig) -> tuple[Any, int]:
+        return self.material(config).judged.targets, 2
+
+    def begin(self, config: TrainingConfig, _: Any) -> str:
+        return f"a network of {config.model.hidden} units"
+
+    def cost(self, _start: str, config: TrainingConfig, _: Any) -> Cost:
         return Cost(config.model.hidden / 100, 1000 * config.model.embedding)
 
-    def train(self, config: TrainingConfig, _: Any, watch: Callable[[int], Any]) -> tuple[Run, Answers]:
+    def train(
+        self, start: str, config: TrainingConfig, material: Any, watch: Callable[[int], Any]
+    ) -> tuple[Run, Answers]:
+        assert start == self.begin(config, material)
         self.trained.append(config)
         share = self.share(config)
         watcher = watch(EPOCHS)

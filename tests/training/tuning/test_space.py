@@ -61,12 +61,26 @@ def test_what_does_not_apply_is_left_out() -> None:
     def keys(config: TrainingConfig, train: Corpus, *fixed: str) -> set[str]:
         return {dimension.key for dimension in search_space(config, train, fixed)}
 
-    even, uneven = corpus(a=5, b=5), corpus(a=50, b=5)
+    even, uneven = corpus(a=5, b=5), corpus(a=51, b=5)
     assert "loss.class_weights" not in keys(TrainingConfig(), even)
     assert "loss.class_weights" in keys(TrainingConfig(), uneven)
     assert "model.cell" in keys(TrainingConfig(), even)
     assert "model.cell" not in keys(load_config(overrides={"precision": "int8"}), even)
     assert "model.hidden" not in keys(TrainingConfig(), even, "model.hidden")
+    # whatever else makes rare labels count for more stays alone
+    assert "loss.class_weights" not in keys(load_config(overrides={"sampling": "balanced"}), uneven)
+    assert "loss.class_weights" in keys(load_config(overrides={"loss.class_weights": "balanced"}), even)
+    # and a file to start from decides on the network's shape
+    assert "model.embedding" not in keys(load_config(overrides={"model.vectors": "v.txt"}), even)
+    assert "model.hidden" in keys(load_config(overrides={"model.vectors": "v.txt"}), even)
+    pretrained = keys(load_config(overrides={"model.pretrained": "p.npz"}), even)
+    assert not pretrained & {"model.cell", "model.hidden", "model.embedding"}
+
+
+def test_values_that_do_not_go_together_are_one_sentence() -> None:
+    config = load_config(overrides={"sampling": "balanced"})
+    with pytest.raises(ConfigurationError, match=r"loss\.class_weights and sampling each make rare labels"):
+        with_values(config, {"loss.class_weights": "balanced"})
 
 
 def test_a_key_that_cannot_be_fixed_is_named() -> None:

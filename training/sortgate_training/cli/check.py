@@ -16,7 +16,16 @@ from rich.text import Text
 from sortgate.cli.output import json_option, print_json, print_table, printable
 from sortgate.plugins import create_registry
 from sortgate_training.checks.findings import DataReport, Example, Finding, PartReport, SetFigures, Spread, count_of
-from sortgate_training.cli.options import LABEL_COLUMN, LABEL_SEPARATOR, PATH, PLUGINS_DIR, TEXT_COLUMN, plugins
+from sortgate_training.cli.options import (
+    LABEL_COLUMN,
+    LABEL_SEPARATOR,
+    PATH,
+    PLUGINS_DIR,
+    TEST,
+    TEXT_COLUMN,
+    VALIDATION,
+    plugins,
+)
 from sortgate_training.datafiles import find_files
 from sortgate_training.loading import load_config
 
@@ -36,16 +45,8 @@ Examples:
 DATA is what `sortgate train` takes. The exit status is 0 when it can be trained on, 1 when an error would stop that."""
 )
 @click.argument("data", type=PATH, nargs=-1, required=True)
-@click.option(
-    "--validation",
-    type=PATH,
-    metavar="FILE",
-    multiple=True,
-    help="Validation texts; may repeat.  [default: the folder's]",
-)
-@click.option(
-    "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: the folder's]"
-)
+@VALIDATION
+@TEST
 @TEXT_COLUMN
 @LABEL_COLUMN
 @LABEL_SEPARATOR

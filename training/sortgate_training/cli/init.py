@@ -15,7 +15,9 @@ from sortgate_training.cli.options import (
     PATH,
     PLUGINS_DIR,
     PRESET,
+    TEST,
     TEXT_COLUMN,
+    VALIDATION,
     plugins,
 )
 from sortgate_training.datafiles import find_files
@@ -36,16 +38,8 @@ better than the default, and why."""
 @click.option("--output", "-o", type=PATH, default="sortgate.toml", show_default=True, help="File to write; - prints.")
 @PRESET
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option(
-    "--validation",
-    type=PATH,
-    metavar="FILE",
-    multiple=True,
-    help="Validation texts; may repeat.  [default: the folder's]",
-)
-@click.option(
-    "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: the folder's]"
-)
+@VALIDATION
+@TEST
 @TEXT_COLUMN
 @LABEL_COLUMN
 @LABEL_SEPARATOR

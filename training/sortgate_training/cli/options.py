@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from sortgate.settings import Settings
+from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -35,12 +38,47 @@ VALIDATION = click.option(
 TEST = click.option(
     "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: the folder's]"
 )
+#: Of commands that split off what is not given.
+VALIDATION_PART = click.option(
+    "--validation", type=PATH, metavar="FILE", multiple=True, help="Validation texts; may repeat.  [default: split off]"
+)
+TEST_PART = click.option(
+    "--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: split off]"
+)
+DEVICE = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
 PLUGINS_DIR = click.option("--plugins-dir", type=PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]")
 THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]")
 
 PRESET = click.option(
     "--preset", type=click.Choice(list(PRESETS)), help="What the defaults aim at.  [default: balanced]"
 )
+
+
+def speaker(*, quiet: bool) -> tuple[Console, Callable[[str], None]]:
+    """Return where progress goes, and what prints a sentence there."""
+    console = Console(stderr=True, quiet=quiet)
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    return console, say
+
+
+def reader(
+    say: Callable[[str], None], text_column: str | None, label_column: str | None, label_separator: str | None
+) -> Callable[[list[Path]], Corpus]:
+    """Return what reads labelled files, and says what is to be known of them."""
+
+    def read(paths: list[Path]) -> Corpus:
+        corpus = read_corpus(paths, text_column, label_column, label_separator)
+        for note in corpus.notes:
+            say(note)
+        return corpus
+
+    return read
 
 
 def plugins(plugins_dir: Path | None) -> dict[str, Any]:

@@ -8,15 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
 from sortgate_training.budget import Budget, parse_duration
-from sortgate_training.cli.options import PATH, PLUGINS_DIR, PRESET, TEXT_COLUMN, THREADS, cores, plugins
+from sortgate_training.cli.options import (
+    PATH,
+    PLUGINS_DIR,
+    PRESET,
+    QUIET,
+    TEXT_COLUMN,
+    THREADS,
+    cores,
+    plugins,
+    speaker,
+)
 from sortgate_training.data import read_unlabelled
 from sortgate_training.loading import load_config
+from sortgate_training.openmp import let_threads_sleep
 
 
 @click.command(
@@ -44,7 +54,7 @@ Ctrl-C and SIGTERM keep what is learned."""
 @PLUGINS_DIR
 @THREADS
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@QUIET
 def pretrain(
     texts: tuple[Path, ...],
     out: Path,
@@ -64,16 +74,12 @@ def pretrain(
     overrides["model.cell"] = overrides.pop("cell")
     settled = load_config(config, assignments, overrides)
     _check_out(out)
-    console = Console(stderr=True, quiet=quiet)
-
-    def say(sentence: str) -> None:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
+    console, say = speaker(quiet=quiet)
     corpus = read_unlabelled(texts, text_column)
     for note in corpus.notes:
         say(note)
     registry = create_registry(**plugins(plugins_dir))
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; see `sortgate train`
+    let_threads_sleep()
     from sortgate_training.pretrained import write_pretrained
     from sortgate_training.pretraining import pretrain as learn
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from sortgate.bundle.manifest import BUNDLE_NAME
 from sortgate.cli.output import json_option, print_json
@@ -18,20 +17,26 @@ from sortgate.plugins import create_registry
 from sortgate_training.budget import Budget, parse_duration
 from sortgate_training.cli.evaluate import print_metrics
 from sortgate_training.cli.options import (
+    DEVICE,
     LABEL_COLUMN,
     LABEL_SEPARATOR,
     PATH,
     PLUGINS_DIR,
     PRESET,
+    QUIET,
+    TEST_PART,
     TEXT_COLUMN,
     THREADS,
+    VALIDATION_PART,
     command_line,
     cores,
     plugins,
+    reader,
+    speaker,
 )
-from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.datafiles import find_files
 from sortgate_training.loading import load_config
+from sortgate_training.openmp import let_threads_sleep
 
 if TYPE_CHECKING:
     from sortgate_training.distillation import Teaching
@@ -53,10 +58,8 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 )
 @click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option("--out", type=PATH, required=True, help="Folder of the bundle's versions, such as models/tickets.")
-@click.option(
-    "--validation", type=PATH, metavar="FILE", multiple=True, help="Validation texts; may repeat.  [default: split off]"
-)
-@click.option("--test", type=PATH, metavar="FILE", multiple=True, help="Test texts; may repeat.  [default: split off]")
+@VALIDATION_PART
+@TEST_PART
 @TEXT_COLUMN
 @LABEL_COLUMN
 @LABEL_SEPARATOR
@@ -92,13 +95,11 @@ Ctrl-C or SIGTERM keeps the best epoch; after a crash, the same command with --r
 )
 @click.option("--time-budget", metavar="TIME", help="Of the whole command, such as 90s, 5m or 1h.")
 @click.option("--find-lr", is_flag=True, help="Only print how the loss goes with the learning rate, and a suggestion.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
-)
+@DEVICE
 @PLUGINS_DIR
 @THREADS
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@QUIET
 @click.pass_context
 def train(context: click.Context, /, **options: Any) -> None:
     """Train a classifier from labelled texts and write it as a bundle."""
@@ -148,25 +149,14 @@ def carry_out(
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
     files = find_files(data, validation, test)
-    console = Console(stderr=True, quiet=quiet)
-
-    def say(sentence: str) -> None:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-    def read(paths: list[Path]) -> Corpus:
-        corpus = read_corpus(paths, text_column, label_column, label_separator)
-        for note in corpus.notes:
-            say(note)
-        return corpus
-
+    console, say = speaker(quiet=quiet)
+    read = reader(say, text_column, label_column, label_separator)
     texts = read(files.train)
     held_out = read(files.validation) if files.validation else None
     judged = read(files.test) if files.test else None
     registry = create_registry(**plugins(plugins_dir))
 
-    # OpenMP's threads spin while they wait for each other; where other processes want the cores too, that makes
-    # training more than ten times slower. Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()
     # torch takes a second to import: not before the data is known to be good
     from sortgate_training.progress import TrainingProgress
     from sortgate_training.run import learning_rates, train_bundle

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from sortgate.cli.output import json_option, print_json, print_table
 from sortgate.errors import ConfigurationError
 from sortgate.plugins import create_registry
 from sortgate_training.cli.options import (
+    DEVICE,
     LABEL_COLUMN,
     LABEL_SEPARATOR,
     PATH,
     PLUGINS_DIR,
     PRESET,
+    QUIET,
+    TEST_PART,
     TEXT_COLUMN,
     THREADS,
+    VALIDATION_PART,
     cores,
     plugins,
+    reader,
+    speaker,
 )
-from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.datafiles import find_files
 from sortgate_training.loading import load_config
+from sortgate_training.openmp import let_threads_sleep
 
 if TYPE_CHECKING:
     from sortgate_training.config import TrainingConfig
@@ -36,10 +40,21 @@ if TYPE_CHECKING:
     from sortgate_training.tuning.search import Search
 
 
-def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:  # noqa: ARG001 - click's signature
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number of {parameter.metavar or 'units'}")
-    return value
+#: Options that say what the texts are and what reads them: they are part of the command that comes next.
+_ABOUT_DATA = {"validation", "test", "text_column", "label_column", "label_separator", "plugins_dir"}
+
+
+class _Positive(click.FloatRange):
+    """A finite number over 0."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number of {param.metavar if param else 'units'}", param, ctx)
+        return number
 
 
 @click.command(
@@ -51,13 +66,13 @@ Examples:
   sortgate train tickets.csv --config tuning/tickets/best.toml --out models/tickets
 
 Trial 0 is the configuration that the options make; the others change a few of its keys. A serving budget is measured
-before a trial is trained, and what is over it is not trained. The same command goes on with a study that was killed or
-stopped, and with more --minutes or --trials with one that was finished. Test texts are never read: those of a folder
+before a trial is trained; what is over it is not trained, but for the start. The same command goes on with a study that
+was killed or stopped, and with more --minutes or --trials with one that was finished. Test texts are never read: files
 stay unopened, and where there are none, the share that `sortgate train` would set aside is set aside here, too."""
 )
 @click.argument("data", type=PATH, nargs=-1, required=True)
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), callback=_finite, default=10, show_default=True,
+    "--minutes", type=_Positive(), default=10, show_default=True,
     metavar="MINUTES", help="Of the whole study, interruptions not counted.",
 )  # fmt: skip
 @click.option(
@@ -65,7 +80,7 @@ stay unopened, and where there are none, the share that `sortgate train` would s
     help="What to search for, on the validation texts.",
 )  # fmt: skip
 @click.option(
-    "--max-ms", type=click.FloatRange(min=0, min_open=True), callback=_finite, metavar="MS",
+    "--max-ms", type=_Positive(), metavar="MS",
     help="Most milliseconds a text of 40 tokens, in batches of 32 on one core, preprocessing left out.",
 )  # fmt: skip
 @click.option("--max-size", metavar="SIZE", help="Most of the bundle's model file, such as 20MB.")
@@ -73,9 +88,8 @@ stay unopened, and where there are none, the share that `sortgate train` would s
 @click.option("--fix", "fixed", metavar="KEY", multiple=True, help="A key that keeps its value; may repeat.")
 @click.option("--study", type=PATH, metavar="DIR", help="The study's folder.  [default: tuning/ and the data's name]")
 @click.option("--fresh", is_flag=True, help="Give up what is in the study's folder and start anew.")
-@click.option(
-    "--validation", type=PATH, metavar="FILE", multiple=True, help="Validation texts; may repeat.  [default: split off]"
-)
+@VALIDATION_PART
+@TEST_PART
 @TEXT_COLUMN
 @LABEL_COLUMN
 @LABEL_SEPARATOR
@@ -83,14 +97,15 @@ stay unopened, and where there are none, the share that `sortgate train` would s
 @click.option("--set", "assignments", metavar="KEY=VALUE", multiple=True, help="One setting of the start.")
 @PRESET
 @click.option("--seed", type=int, help="Of the split, the proposals and everything random.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
-)
+@DEVICE
 @PLUGINS_DIR
 @THREADS
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
+@QUIET
+@click.pass_context
 def tune(
+    context: click.Context,
+    /,
     data: tuple[Path, ...],
     minutes: float,
     metric: Any,
@@ -101,6 +116,7 @@ def tune(
     study: Path | None,
     fresh: bool,
     validation: tuple[Path, ...],
+    test: tuple[Path, ...],
     text_column: str | None,
     label_column: str | None,
     label_separator: str | None,
@@ -116,25 +132,17 @@ def tune(
     """Search for a configuration with better validation figures, within a serving budget."""
     started = time.monotonic()
     settled = load_config(config, assignments, overrides)
-    files = find_files(data, validation)
-    console = Console(stderr=True, quiet=quiet)
-
-    def say(sentence: str) -> None:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-
-    def read(paths: list[Path]) -> Corpus:
-        corpus = read_corpus(paths, text_column, label_column, label_separator)
-        for note in corpus.notes:
-            say(note)
-        return corpus
-
+    files = find_files(data, validation, test)
+    console, say = speaker(quiet=quiet)
+    read = reader(say, text_column, label_column, label_separator)
     texts = read(files.train)
     held_out = read(files.validation) if files.validation else None
     registry = create_registry(**plugins(plugins_dir))
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in train: read when torch is imported
+    let_threads_sleep()
     from msgspec.structs import replace
 
+    from sortgate_training.begin import named
     from sortgate_training.precision import check_precision
     from sortgate_training.runfolder import identify
     from sortgate_training.split import divide
@@ -147,7 +155,7 @@ def tune(
 
     check_precision(settled.precision, settled.model.cell)
     limits = Limits(max_ms, None if max_size is None else parse_size(max_size))
-    # a folder with a test file has it all to learn from, as in train; the file itself stays closed
+    # with a test file, all else is there to learn from, as in train; the file itself stays closed
     shares = replace(settled.split, test=0.0) if files.test else settled.split
     parts = divide(texts, held_out, None, shares, settled.seed, say)
     space = search_space(settled, parts.train, fixed)
@@ -156,7 +164,8 @@ def tune(
     going_on = True
     try:
         searched = {dimension.key: dimension.values for dimension in space}
-        identity = identify(settled, parts, 0, metric=metric, limits=limits, searched=searched)
+        kept, digests = named(settled)
+        identity = identify(kept, parts, 0, metric=metric, limits=limits, searched=searched, files=digests)
         identity.pop("threads")  # they decide on speed, and on nothing that a search could tell from noise
         identity["data"].pop("test")  # never looked at
         going_on = folder.check(identity)
@@ -168,7 +177,7 @@ def tune(
         else:
             sizes = f"{len(parts.train):,} train, {len(parts.validation):,} validation texts"
             say(f"{sizes}; {len(space)} keys are searched in {folder.path}")
-        hint = _hint(data, validation, folder.path / "best.toml", text_column, label_column, label_separator)
+        hint = _hint(context, folder.path / "best.toml")
         ending = search.run(lambda: _write(settled, search, hint))
         concluded = _write(settled, search, hint)
         _report(search, concluded or search.conclude(), ending, hint, as_json=as_json)
@@ -192,13 +201,16 @@ def _left(search: Search) -> str:
     return clock(search.left())
 
 
-def _hint(data: tuple[Path, ...], validation: tuple[Path, ...], config: Path, *options: str | None) -> str:
-    """Return the command that trains with what was found."""
-    words = ["sortgate", "train", *map(str, data)]
-    for file in validation:
-        words += ["--validation", str(file)]
-    for name, value in zip(("--text-column", "--label-column", "--label-separator"), options, strict=True):
-        words += [name, value] if value is not None else []
+def _hint(context: click.Context, config: Path) -> str:
+    """Return the command that trains with what was found, on the same files."""
+    words = ["sortgate", "train"]
+    for parameter in context.command.params:
+        given = context.params[str(parameter.name)]
+        if parameter.name == "data":
+            words += map(str, given)
+        elif parameter.name in _ABOUT_DATA:
+            for value in given if isinstance(given, tuple) else [given]:
+                words += [parameter.opts[0], str(value)] if value is not None else []
     return shlex.join([*words, "--config", str(config), "--out", "models/NAME"]).encode("utf-8", "replace").decode()
 
 

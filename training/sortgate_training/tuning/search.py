@@ -121,7 +121,8 @@ class Search:
 
     def _measure(self, numbers: dict[str, int]) -> Cost:
         config = with_values(self.config, values_of(self.study.space, numbers))
-        return self.trainer.cost(config, self.trainer.material(config))
+        material = self.trainer.material(config)
+        return self.trainer.cost(self.trainer.begin(config, material), config, material)
 
     def _try_more(self, stop: Stop) -> bool:
         """Try configurations while there is time for them; returns whether any was."""
@@ -177,19 +178,20 @@ class Search:
         started, number = self._clock(), len(self.study.records)
         values = values_of(self.study.space, numbers)
         record = Record(number, numbers, values, "failed")
-        config = with_values(self.config, values)
         watch = self._watch(trial)
         answers = None
         self.show.begin(f"trial {number}", self.left())
         try:
+            config = with_values(self.config, values)
             material = self.trainer.material(config)
-            cost = self.trainer.cost(config, material)
+            start = self.trainer.begin(config, material)
+            cost = self.trainer.cost(start, config, material)
             over = self.plan.limits.missed(cost)
             record = replace(record, cost=cost, within=not over, note=over)
             if over and number:
                 record = replace(record, status="over budget")
             else:
-                run, answers = self.trainer.train(config, material, watch.of)
+                run, answers = self.trainer.train(start, config, material, watch.of)
                 if stop.requested:
                     raise KeyboardInterrupt
                 record = replace(record, status="trained", runs=[run])
@@ -256,7 +258,8 @@ class Search:
     def _again(self, record: Record, stop: Stop) -> tuple[Record, Answers]:
         started = self._clock()
         config = replace(with_values(self.config, record.values), seed=self.config.seed + 1)
-        run, answers = self.trainer.train(config, self.trainer.material(config), self._watch().of)
+        material = self.trainer.material(config)
+        run, answers = self.trainer.train(self.trainer.begin(config, material), config, material, self._watch().of)
         if stop.requested:
             raise KeyboardInterrupt
         seconds = record.seconds + self._clock() - started
@@ -271,17 +274,16 @@ class Search:
         Raises:
             TrainingError: the start is over the budget, and nothing within it was trained.
         """
-        material = self.trainer.material(self.config)
-        judged, labels, metric = material.judged, len(material.prepared.labels), self.plan.metric
+        (targets, labels), metric = self.trainer.truth(self.config), self.plan.metric
 
         def compare(first: Record, second: Record, seeds: int) -> Interval:
             key = (first.number, second.number, seeds)
             if key not in self._compared:
                 one, other = (self.study.answers(record)[:seeds] for record in (first, second))
-                self._compared[key] = difference(metric, judged.targets, labels, one, other)
+                self._compared[key] = difference(metric, targets, labels, one, other)
             return self._compared[key]
 
-        return conclude(self.study.records, metric, len(judged), compare)
+        return conclude(self.study.records, metric, len(targets), compare)
 
     def _tell(self, record: Record) -> None:
         best = max(

@@ -134,10 +134,17 @@ def values_of(space: list[Dimension], numbers: Mapping[str, int]) -> dict[str, A
 
 
 def with_values(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
-    """Return the configuration with ``table.key`` → value set."""
-    for key, value in values.items():
-        table, _, name = key.partition(".")
-        config = replace(config, **{table: replace(getattr(config, table), **{name: value})})
+    """Return the configuration with ``table.key`` → value set.
+
+    Raises:
+        ConfigurationError: these values do not go together.
+    """
+    try:
+        for key, value in values.items():
+            table, _, name = key.partition(".")
+            config = replace(config, **{table: replace(getattr(config, table), **{name: value})})
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
     return config
 
 

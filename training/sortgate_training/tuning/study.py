@@ -131,7 +131,7 @@ class Study:
             study_name=_NAME,
             direction="minimize" if metric == "loss" else "maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=_PRUNING_FROM, n_warmup_steps=0),
+            pruner=optuna.pruners.MedianPruner(_PRUNING_FROM, n_warmup_steps=0, n_min_trials=_PRUNING_FROM),
         )
         done = len(self._study.get_trials(deepcopy=False))
         # another seed after each interruption, or the same proposals would come again

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy.typing as npt
 
 from sortgate.plugins import Registry
 from sortgate_training.batches import EncodedTexts
@@ -29,7 +31,7 @@ from sortgate_training.tuning.answers import Answers, answer
 from sortgate_training.tuning.cost import Cost, measure
 from sortgate_training.tuning.record import Run
 
-#: Text paths, encoded texts and n-gram paths kept in memory: the start's, and the last other one.
+#: Text paths, encoded texts and n-gram paths kept in memory: those last used.
 _KEPT = 2
 
 
@@ -79,6 +81,7 @@ class Trainer:
         shared = {"text": config.text, "limits": config.limits, "vocabulary": config.vocabulary}
         name, whole = _digest(shared), _digest({**shared, "ngrams": config.ngrams})
         if whole in self._kept:
+            self._kept[whole] = self._kept.pop(whole)  # the last one used
             return self._kept[whole]
         others = [found for key, found in self._kept.items() if key.startswith(name)]
         if others:
@@ -89,9 +92,18 @@ class Trainer:
         tables = self._fit(prepared, judged, config, whole) if config.ngrams.enabled else None
         logits = None if tables is None else tables.logits(judged)
         if len(self._kept) >= _KEPT:
-            del self._kept[list(self._kept)[-1]]
+            del self._kept[next(iter(self._kept))]
         self._kept[whole] = Material(prepared, judged, tables, logits)
         return self._kept[whole]
+
+    def truth(self, config: TrainingConfig) -> tuple[npt.NDArray[Any], int]:
+        """Return the targets of the validation texts and the count of labels, which no searched key changes.
+
+        Args:
+            config: to read the texts by if none was used before.
+        """
+        material = next(reversed(self._kept.values()), None) or self.material(config)
+        return material.judged.targets, len(material.prepared.labels)
 
     def _fit(self, prepared: Prepared, judged: EncodedTexts, config: TrainingConfig, name: str) -> NgramTables:
         path = self._folder / f"ngrams-{name}.npz"
@@ -110,18 +122,21 @@ class Trainer:
     def begin(self, config: TrainingConfig, material: Material) -> Start:
         """Return a network that knows nothing."""
         parts, prepared = self._parts, material.prepared
-        return begin(parts, config, self._registry, self._device, self._threads, self._say, prepared=prepared)
+        return begin(parts, config, self._registry, self._device, self._threads, self._say_once, prepared=prepared)
 
-    def cost(self, config: TrainingConfig, material: Material) -> Cost:
-        """Return what the configuration costs to serve; nothing is trained for it."""
-        recurrent = copy.deepcopy(self.begin(config, material).recurrent).cpu()
+    def cost(self, start: Start, config: TrainingConfig, material: Material) -> Cost:
+        """Return what the network costs to serve; it need not have learned anything, and is left as it is."""
+        recurrent = copy.deepcopy(start.recurrent).cpu()
         ngrams = None if material.tables is None else NgramPath(material.tables)
         return measure(HybridClassifier(recurrent, ngrams), material.judged, config.precision)
 
-    def train(self, config: TrainingConfig, material: Material, watch: Callable[[int], Watcher]) -> tuple[Run, Answers]:
+    def train(
+        self, start: Start, config: TrainingConfig, material: Material, watch: Callable[[int], Watcher]
+    ) -> tuple[Run, Answers]:
         """Train to the end; what the watcher raises comes through.
 
         Args:
+            start: from :meth:`begin`.
             config: with the seed.
             material: of that configuration.
             watch: makes the loop's watcher, given the number of epochs.
@@ -130,8 +145,7 @@ class Trainer:
             TrainingError: the loss diverged.
             KeyboardInterrupt: stopped before the first epoch was over.
         """
-        started = time.monotonic()
-        start, judged = self.begin(config, material), material.judged
+        started, judged = time.monotonic(), material.judged
         history = fit(
             start.recurrent,
             start.batches,
