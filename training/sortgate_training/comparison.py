@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
 from sortgate.errors import DataError
 from sortgate_training.labelling import LabelSet, label_table, listed
@@ -17,6 +16,7 @@ from sortgate_training.report.judged import Judged
 from sortgate_training.report.statistics import (
     Interval,
     McNemar,
+    answered,
     interval,
     mcnemar,
     numbered,
@@ -179,22 +179,20 @@ def _compare_sets(
     labels: tuple[Sequence[str], Sequence[str]],
 ) -> Comparison:
     names = sorted({label for part in (truth, *answers) for names in part for label in names or ()})
-    true_of, one, other = (label_table(part, names) for part in (truth, *answers))
-    samples = paired_bootstrap_sets(true_of, one, other)
-    right = [np.array([given == wanted for given, wanted in zip(part, truth, strict=True)]) for part in answers]
+    one, other = (answered(truth, part, names) for part in answers)
+    samples = paired_bootstrap_sets(label_table(truth, names), one, other)
     changes = [
         Change(row, text, label, before, after, _went(label, before, after))
         for row, (text, label, before, after) in enumerate(zip(texts, truth, *answers, strict=True), 1)
         if before != after
     ]
     first, second = (measure_sets(truth, part, known) for part, known in zip(answers, labels, strict=True))
-    assert samples.micro_f1 is not None  # noqa: S101 - of sets it is there
     return Comparison(
         first,
         second,
         interval(samples.accuracy),
         interval(samples.macro_f1),
-        mcnemar(*right),
+        mcnemar(one.right, other.right),
         changes,
         interval(samples.micro_f1),
     )

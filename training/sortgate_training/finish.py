@@ -180,6 +180,7 @@ def finish(
         data=manifest.data,
         adjusted=adjusted,
         logit_adjustment=config.loss.logit_adjustment,
+        favours=config.favours(),
     )
     kept = {
         judged_on: figures.metrics.to_dict(),

@@ -57,25 +57,25 @@ def measure(expected: Sequence[str], predicted: Sequence[str | None], labels: Se
         predicted: the answer to each text.
         labels: those to list first; others that occur follow.
     """
-    sets = [(answer,) if answer is not None else () for answer in predicted]
-    unanswered = sum(answer is None for answer in predicted)
-    return _measure([(truth,) for truth in expected], sets, labels, unanswered)
+    return _measure([(truth,) for truth in expected], [None if each is None else (each,) for each in predicted], labels)
 
 
 def measure_sets(
     expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str] | None], labels: Sequence[str] = ()
 ) -> Metrics:
-    """Compare sets of labels as :func:`measure` does single ones; None, for a text that failed, is an empty set."""
-    sets = [answer or () for answer in predicted]
-    metrics = _measure(expected, sets, labels, sum(answer is None for answer in predicted))
-    hits = sum(len({*truth} & {*answer}) for truth, answer in zip(expected, sets, strict=True))
+    """Compare sets of labels as :func:`measure` does single ones.
+
+    None, for a text that failed, has no label, and is wrong even where the truth is the empty set.
+    """
+    pairs = [({*truth}, {*(answer or ())}, answer is None) for truth, answer in zip(expected, predicted, strict=True)]
+    hits = sum(len(truth & answer) for truth, answer, _ in pairs)
     samples = sum(
-        _ratio(2 * len({*truth} & {*answer}), len(truth) + len(answer)) if truth or answer else 1.0
-        for truth, answer in zip(expected, sets, strict=True)
+        _ratio(2 * len(truth & answer), len(truth) + len(answer)) if truth or answer else float(not failed)
+        for truth, answer, failed in pairs
     )
     return msgspec.structs.replace(
-        metrics,
-        micro_f1=_ratio(2 * hits, sum(map(len, expected)) + sum(map(len, sets))),
+        _measure(expected, predicted, labels),
+        micro_f1=_ratio(2 * hits, sum(len(truth) + len(answer) for truth, answer, _ in pairs)),
         samples_f1=_ratio(samples, len(expected)),
     )
 
@@ -88,11 +88,11 @@ def macro_f1(expected: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> float:
 
 
 def _measure(
-    expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], labels: Sequence[str], unanswered: int
+    expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str] | None], labels: Sequence[str]
 ) -> Metrics:
-    pairs = list(zip(expected, predicted, strict=True))
+    pairs = [(truth, answer) for truth, answer in zip(expected, predicted, strict=True) if answer is not None]
     support = Counter(label for truth in expected for label in truth)
-    given = Counter(label for answer in predicted for label in answer)
+    given = Counter(label for _, answer in pairs for label in answer)
     hits = Counter(label for truth, answer in pairs for label in {*truth} & {*answer})
     occurring = support.keys() | given.keys()
     rows = [
@@ -111,7 +111,7 @@ def _measure(
         macro_precision=_ratio(sum(row.precision for row in rows), len(rows)),
         macro_recall=_ratio(sum(row.recall for row in rows), len(rows)),
         macro_f1=_ratio(sum(row.f1 for row in rows), len(rows)),
-        unanswered=unanswered,
+        unanswered=len(expected) - len(pairs),
         labels=rows,
     )
 

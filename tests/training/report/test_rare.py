@@ -49,7 +49,10 @@ def test_unknown_labels_are_wrong_and_equal_ones_need_no_table(judged: Make) -> 
 def test_the_advice(row: Adjusted, says: str) -> None:
     plain = Adjusted(0.0, 0.9, 0.5, Interval(0.0, 0.0))
     assert says in advise([plain, row])
-    assert (f"loss.logit_adjustment={row.tau:g}" in advise([plain, row])) is (row.change.low > 0)
+    assert (f"loss.logit_adjustment={row.tau:g}." in advise([plain, row])) is (row.change.low > 0)
+    # the two cannot be set together
+    assert ("instead of sampling." in advise([plain, row], ["sampling"])) is (row.change.low > 0)
+    assert "instead" not in advise([plain, row], ["loss.logit_adjustment"])
 
 
 def test_the_page_shows_it(judged: Make, subject: Make) -> None:

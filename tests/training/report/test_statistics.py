@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
+from sortgate_training.metrics import measure_sets
 from sortgate_training.report.statistics import (
     Interval,
+    Sets,
+    answered,
     bootstrap,
     bootstrap_sets,
     calibration_error,
@@ -125,17 +128,27 @@ def test_sets_are_resampled_in_pairs() -> None:
     generator = np.random.default_rng(0)
     truth = generator.random((400, 5)) < 0.3
     first, second = truth ^ (generator.random(truth.shape) < 0.2), truth ^ (generator.random(truth.shape) < 0.1)
-    samples = bootstrap_sets(truth, first)
+    one, other = (Sets(given, (given == truth).all(axis=1)) for given in (first, second))
+    samples = bootstrap_sets(truth, one)
     assert samples.micro is not None
     for average, drawn in (("macro", samples.macro), ("micro", samples.micro)):
         low, high = interval(drawn)
         assert low < f1_score(truth, first, average=average) < high
-    changes = paired_bootstrap_sets(truth, first, second)
-    assert changes.micro_f1 is not None
+    changes = paired_bootstrap_sets(truth, one, other)
     for average, drawn in (("macro", changes.macro_f1), ("micro", changes.micro_f1)):
         low, high = interval(drawn)
         gain = f1_score(truth, second, average=average) - f1_score(truth, first, average=average)
         assert 0 < low < gain < high
     low, high = interval(changes.accuracy)
     assert 0 < low < (truth == second).all(axis=1).mean() - (truth == first).all(axis=1).mean() < high
-    assert not paired_bootstrap_sets(truth, first, first).macro_f1.any()
+    assert not paired_bootstrap_sets(truth, one, one).macro_f1.any()
+
+
+def test_a_text_that_failed_is_wrong_even_where_it_should_have_no_label() -> None:
+    truth: list[tuple[str, ...]] = [(), ("a",), ()]
+    given = answered(truth, [None, ("a",), ()], ["a", "b"])
+    assert given.right.tolist() == [False, True, True]
+    assert given.given.tolist() == [[False, False], [True, False], [False, False]]
+    metrics = measure_sets(truth, [None, ("a",), ()])
+    assert (metrics.accuracy, metrics.samples_f1, metrics.unanswered) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 1)
+    assert metrics.micro_f1 == metrics.macro_f1 == 1.0

@@ -18,6 +18,7 @@ from sortgate_training.report.statistics import (
     Bin,
     Interval,
     McNemar,
+    answered,
     bootstrap,
     bootstrap_sets,
     calibration_error,
@@ -186,12 +187,11 @@ def _figures_of_sets(
     truth, answers = sets
     metrics = measure_sets(truth, answers, labels)
     names = [row.label for row in metrics.labels]
-    true_of, given = (label_table(part, names) for part in (truth, answers))
-    samples = bootstrap_sets(true_of, given)
-    right = (true_of == given).all(axis=1)
+    given = answered(truth, answers, names)
+    samples = bootstrap_sets(label_table(truth, names), given)
     return Figures(
         metrics,
-        wilson(int(right.sum()), len(truth)),
+        wilson(int(given.right.sum()), len(truth)),
         interval(samples.macro),
         [interval(samples.labels[:, column]) for column in range(len(names))],
         [_rival_of_sets(baseline, truth, answers, labels) for baseline in baselines],
@@ -205,18 +205,17 @@ def _rival_of_sets(
     theirs = baseline.sets or []
     metrics = measure_sets(truth, theirs, labels)
     names = sorted({label for part in (truth, answers, theirs) for chosen in part for label in chosen or ()})
-    true_of, ours, given = (label_table(part, names) for part in (truth, answers, theirs))
+    true_of, ours, given = label_table(truth, names), answered(truth, answers, names), answered(truth, theirs, names)
     samples = bootstrap_sets(true_of, given)
-    hits = (true_of == given).all(axis=1)
     return Rival(
         baseline.name,
         baseline.about,
         baseline.seconds,
         metrics.accuracy,
-        wilson(int(hits.sum()), len(hits)),
+        wilson(int(given.right.sum()), len(truth)),
         metrics.macro_f1,
         interval(samples.macro),
-        mcnemar((true_of == ours).all(axis=1), hits),
+        mcnemar(ours.right, given.right),
         metrics.micro_f1,
         _interval_of(samples.micro),
         interval(paired_bootstrap_sets(true_of, given, ours).macro_f1),

@@ -80,6 +80,7 @@ class Subject:
         data: each part's facts.
         adjusted: what logit adjustment would do, on the validation texts.
         logit_adjustment: τ that the classifier was trained with.
+        favours: the setting that makes rare labels count for more, if one was set.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Subject:
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     adjusted: Sequence[Adjusted] = ()
     logit_adjustment: float = 0.0
+    favours: Sequence[str] = ()
 
 
 def render_report(subject: Subject) -> bytes:
@@ -116,7 +118,7 @@ def render_report(subject: Subject) -> bytes:
         "Sure answers": sections.curves(judged, temperature) if one else "",
         "Calibration": sections.calibrated(subject.figures.calibration) if one else "",
         "Where it is good, and where not": sections.breakdown(subject.figures, judged, subject.learned) if one else "",
-        "Rare labels": rare.section(subject.adjusted, subject.logit_adjustment, held_out[0][0]),
+        "Rare labels": rare.section(subject.adjusted, subject.logit_adjustment, held_out[0][0], subject.favours),
         "Hardest texts": sections.hardest(judged, temperature) if one and subject.examples else "",
         "Suspected label errors": sections.suspicious(held_out, temperature, examples=subject.examples) if one else "",
         "Training": sections.learning(subject.history) if subject.history is not None else "",

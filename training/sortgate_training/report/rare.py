@@ -57,27 +57,34 @@ def adjust(
     return found
 
 
-def advise(adjusted: Sequence[Adjusted]) -> str:
-    """Say in a sentence what the figures suggest."""
+def advise(adjusted: Sequence[Adjusted], favours: Sequence[str] = ()) -> str:
+    """Say in a sentence what the figures suggest.
+
+    Args:
+        adjusted: from :func:`adjust`.
+        favours: what this classifier was trained with (:meth:`sortgate_training.config.TrainingConfig.favours`).
+    """
     plain, *others = adjusted
     best = max(others, key=lambda row: row.macro_f1)
     if best.change.low <= 0:
-        return "No τ raises macro-F1 by more than chance on these texts: no reason to change the loss."
+        return "No τ raises macro-F1 by more than chance over that of τ = 0 on these texts."
     gain, cost = best.macro_f1 - plain.macro_f1, plain.accuracy - best.accuracy
+    instead = f" instead of {favours[0]}" if favours and favours[0] != "loss.logit_adjustment" else ""
     price = f"costs {100 * cost:.1f} points of accuracy" if cost > 0 else "costs no accuracy"
     return (
         f"τ = {best.tau:g} raises macro-F1 by {100 * gain:.1f} points and {price}: where rare labels matter as much as "
-        f"frequent ones, train with --set loss.logit_adjustment={best.tau:g}."
+        f"frequent ones, train with --set loss.logit_adjustment={best.tau:g}{instead}."
     )
 
 
-def section(adjusted: Sequence[Adjusted], trained_with: float, judged_on: str) -> str:
+def section(adjusted: Sequence[Adjusted], trained_with: float, judged_on: str, favours: Sequence[str] = ()) -> str:
     """Return the table, empty where there is nothing to show.
 
     Args:
         adjusted: from :func:`adjust`.
         trained_with: τ of training.
         judged_on: which texts the figures are of.
+        favours: see :func:`advise`.
     """
     if not adjusted:
         return ""
@@ -93,4 +100,4 @@ def section(adjusted: Sequence[Adjusted], trained_with: float, judged_on: str) -
         for row in adjusted
     ]  # fmt: skip
     figures = table(["τ", "accuracy", "macro-F1", "change of macro-F1, 95 % interval"], rows)
-    return f"<p>{escape(about)}</p>{figures}<p>{escape(advise(adjusted))}</p>"
+    return f"<p>{escape(about)}</p>{figures}<p>{escape(advise(adjusted, favours))}</p>"

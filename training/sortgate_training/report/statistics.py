@@ -14,6 +14,8 @@ from scipy import sparse
 from scipy.special import softmax
 from scipy.stats import binomtest
 
+from sortgate_training.labelling import LabelSet, label_table
+
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -107,14 +109,25 @@ def bootstrap(truth: IntArray, answers: IntArray, labels: int, resamples: int = 
     return F1Samples(_mean(by_label), by_label, np.concatenate(accuracy))
 
 
-def bootstrap_sets(
-    truth: npt.NDArray[np.bool_], answers: npt.NDArray[np.bool_], resamples: int = RESAMPLES, seed: int = 0
-) -> F1Samples:
+class Sets(NamedTuple):
+    """Answers: which labels were given ``[texts, labels]``, and whether a text's are just the true ones ``[texts]``."""
+
+    given: BoolArray
+    right: BoolArray
+
+
+def answered(truth: Sequence[LabelSet], answers: Sequence[LabelSet | None], names: Sequence[str]) -> Sets:
+    """Return the answers as tables; a text that failed, None, has no label, and is wrong even where none is right."""
+    right = np.array([given == wanted for given, wanted in zip(answers, truth, strict=True)], dtype=np.bool_)
+    return Sets(label_table(answers, names), right)
+
+
+def bootstrap_sets(truth: BoolArray, answers: Sets, resamples: int = RESAMPLES, seed: int = 0) -> F1Samples:
     """Return the same of sets of labels; the accuracy is exact match.
 
     Args:
         truth: ``[texts, labels]``, whether a text has a label.
-        answers: likewise, whether it was given.
+        answers: from :func:`answered`.
         resamples: how many are drawn.
         seed: of the draws.
     """
@@ -128,10 +141,10 @@ def bootstrap_sets(
     return F1Samples(_mean(by_label), by_label, accuracy, micro)
 
 
-def _count_sets(truth: BoolArray, answers: BoolArray) -> tuple[BoolArray, FloatArray, FloatArray]:
+def _count_sets(truth: BoolArray, answers: Sets) -> tuple[BoolArray, FloatArray, FloatArray]:
     """Return which sets are right ``[texts]``, and each label's hits, and true and given ones, ``[texts, labels]``."""
-    hits, both = (truth & answers).astype(np.float64), truth.astype(np.float64) + answers
-    return (truth == answers).all(axis=1), hits, both
+    hits, both = (truth & answers.given).astype(np.float64), truth.astype(np.float64) + answers.given
+    return answers.right, hits, both
 
 
 def _figures_of_sets(
@@ -144,11 +157,18 @@ def _figures_of_sets(
 
 
 class Differences(NamedTuple):
-    """Paired resamples of second minus first: ``[resamples]`` each; accuracy is exact match where texts have sets."""
+    """Paired resamples of second minus first, ``[resamples]`` each."""
 
     accuracy: FloatArray
     macro_f1: FloatArray
-    micro_f1: FloatArray | None = None
+
+
+class SetDifferences(NamedTuple):
+    """The same of sets of labels; accuracy is exact match."""
+
+    accuracy: FloatArray
+    macro_f1: FloatArray
+    micro_f1: FloatArray
 
 
 def paired_bootstrap(
@@ -168,9 +188,9 @@ def paired_bootstrap(
 
 
 def paired_bootstrap_sets(
-    truth: BoolArray, first: BoolArray, second: BoolArray, resamples: int = RESAMPLES, seed: int = 0
-) -> Differences:
-    """Return the same of sets of labels, each ``[texts, labels]``."""
+    truth: BoolArray, first: Sets, second: Sets, resamples: int = RESAMPLES, seed: int = 0
+) -> SetDifferences:
+    """Return the same of sets of labels; the truth is ``[texts, labels]``."""
     texts = len(truth)
     counted = [_count_sets(truth, answers) for answers in (first, second)]
     parts: tuple[list[FloatArray], list[FloatArray], list[FloatArray]] = ([], [], [])
@@ -179,7 +199,7 @@ def paired_bootstrap_sets(
         changes = (other_right - right, _mean(other_f1) - _mean(f1), other_micro - micro)
         for part, change in zip(parts, changes, strict=True):
             part.append(change)
-    return Differences(*map(np.concatenate, parts))
+    return SetDifferences(*map(np.concatenate, parts))
 
 
 def interval(samples: FloatArray) -> Interval:
