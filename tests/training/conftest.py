@@ -19,6 +19,14 @@ def _one_thread() -> None:
     set_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plugins of this machine; and what commands set of the environment is undone."""
+    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def make_rows(count: int, labels: str = "abc", seed: int = 0) -> Rows:
     """Return texts of which some words give the label away."""
     generator = random.Random(seed)

@@ -30,13 +30,6 @@ QUICK = (
 NETWORK = ("--set", "ngrams.enabled=false")
 
 
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by the command: undone again
-
-
 @pytest.fixture(scope="module")
 def files(
     tmp_path_factory: pytest.TempPathFactory, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]

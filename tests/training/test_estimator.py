@@ -26,11 +26,6 @@ from sortgate_training import SortgateClassifier
 QUICK = {"model.hidden": 8, "model.embedding": 16, "batch_size": 16, "optimizer.learning_rate": 0.02}
 
 
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by fit: undone again
-
-
 def make(**params: Any) -> SortgateClassifier:
     return SortgateClassifier(**{"config": QUICK, "epochs": 2, **params})
 

@@ -1,13 +1,22 @@
-"""Ctrl-C as a request, also where one piece of work is part of another."""
+"""Ctrl-C and SIGTERM as requests: of work within other work, and of a real training."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from sortgate.inference import Classifier
 from sortgate_training.interrupt import stop_on_signals
+
+Rows = list[tuple[str, str]]
+QUICK = ("--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--set", "batch_size=16")
 
 
 def test_what_stops_the_inner_work_stops_the_outer() -> None:
@@ -31,3 +40,54 @@ def test_a_second_signal_does_not_wait() -> None:
         stopped_twice()
     with stop_on_signals() as fresh:
         assert not fresh.requested
+
+
+def interrupted(data: Path, out: Path, after: str, number: int = signal.SIGINT) -> tuple[int, str]:
+    """Run a long training as its own process, send a signal once its output holds ``after``; status and output."""
+    command = [sys.executable, "-m", "sortgate", "train", str(data), "--out", str(out), "--epochs", "100000", *QUICK]
+    arguments = ["--set", "patience=100000", "--set", "schedule.name=constant"]
+    log = out.parent / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=file, stderr=file, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while after not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            process.send_signal(number)
+            return process.wait(30), log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_exports_the_best_epoch_so_far(
+    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path], number: int, name: str
+) -> None:
+    out = tmp_path / "toy"
+    status, output = interrupted(write_rows(tmp_path / "train.csv", rows(400)), out, "epoch 3/", number)
+    assert status == 0, output
+    assert f"stopped by {name}; epoch " in output
+    assert "Traceback" not in output
+    classifier = Classifier.load(out)
+    history = classifier.manifest.metrics["history"]
+    assert history["stopped"] == f"stopped by {name}"
+    best = min(history["epochs"], key=lambda epoch: (epoch["validation_loss"], -epoch["validation_macro_f1"]))
+    assert history["best"] == best["number"]
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_no_bundle(
+    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
+) -> None:
+    data = write_rows(tmp_path / "large.csv", rows(6_000))
+    status, output = interrupted(data, tmp_path / "toy", "labels\n")
+    assert status == 130, output
+    assert output.splitlines()[-1] == "sortgate: stopped"
+    assert "Traceback" not in output
+    left = [path.name for path in (tmp_path / "toy").glob("*")]
+    assert left in ([], [".run"])  # the latter when the first epoch had begun
+    assert ("--resume goes on with" in output) == bool(left)

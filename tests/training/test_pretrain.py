@@ -38,13 +38,6 @@ QUICK = ("--threads", "1", *SHAPE, "--set", "batch_size=16")
 SMALL = ModelConfig(hidden=8, embedding=16)
 
 
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by the command: undone again
-
-
 @pytest.fixture(scope="module")
 def folder(
     tmp_path_factory: pytest.TempPathFactory, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
@@ -191,6 +184,7 @@ def test_ctrl_c_keeps_what_is_learned(folder: Path, tmp_path: Path) -> None:
         (["TEXTS", "-o", "p.npz", "--time-budget", "soon"], "'soon' is no time"),
         (["TEXTS", "-o", "p.npz", "--set", "model.hiden=1"], "did you mean model.hidden?"),
         (["TEXTS", "-o", "p.npz", "--text-column", "x", "wide.csv"], "wide.csv: no column 'x'"),
+        (["TEXTS", "-o", "p.npz", "--time-budget", "0.001s"], "is over before a first step: nothing is learned"),
         (
             ["TEXTS", "-o", "p.npz", "--set", "optimizer.learning_rate=1e30", "--set", "optimizer.gradient_clip=0"],
             "lower optimizer.learning_rate",

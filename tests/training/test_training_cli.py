@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +18,6 @@ from sortgate.inference import Classifier
 Rows = list[tuple[str, str]]
 QUICK = ("--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--set", "batch_size=16")
 LEARN = (*QUICK, "--set", "optimizer.learning_rate=0.02", "--epochs", "6")
-
-
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by the command: undone again
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +109,16 @@ def test_the_same_seed_gives_the_same_model_and_a_new_version(files: Path, tmp_p
     other = Bundle.open(tmp_path / "y").manifest
     assert models[0].files["model.onnx"] == models[1].files["model.onnx"] != other.files["model.onnx"]
     assert models[0].metrics["test"] == models[1].metrics["test"]
+
+
+def test_one_thread_and_two_give_the_same_model(files: Path, tmp_path: Path) -> None:
+    models = []
+    for threads in ("1", "2"):
+        out = tmp_path / threads
+        arguments = ["train", str(files / "train.csv"), "--out", str(out), "--epochs", "2", "--quiet", *QUICK]
+        assert run([*arguments, "--threads", threads]) == 0  # the last one given counts
+        models.append(Bundle.open(out).read("model.onnx"))
+    assert models[0] == models[1]
 
 
 def test_a_configured_text_path_is_recorded_with_its_state(
@@ -318,52 +317,3 @@ def test_evaluate_refuses_in_one_line(
     assert captured.err.startswith("sortgate: error: ")
     assert captured.err.count("\n") == 1
     assert says in captured.err
-
-
-def interrupted(data: Path, out: Path, after: str, number: int = signal.SIGINT) -> tuple[int, str]:
-    """Run a long training as its own process, send a signal once its output holds ``after``; status and output."""
-    command = [sys.executable, "-m", "sortgate", "train", str(data), "--out", str(out), "--epochs", "100000", *QUICK]
-    arguments = ["--set", "patience=100000", "--set", "schedule.name=constant"]
-    log = out.parent / "log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, *arguments], stdout=file, stderr=file, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-        )
-        try:
-            deadline = time.monotonic() + 60
-            while after not in log.read_text():
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-            process.send_signal(number)
-            return process.wait(30), log.read_text()
-        finally:
-            process.kill()
-            process.wait()
-
-
-@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
-def test_a_signal_exports_the_best_epoch_so_far(files: Path, tmp_path: Path, number: int, name: str) -> None:
-    out = tmp_path / "toy"
-    status, output = interrupted(files / "train.csv", out, "epoch 3/", number)
-    assert status == 0, output
-    assert f"stopped by {name}; epoch " in output
-    assert "Traceback" not in output
-    classifier = Classifier.load(out)
-    history = classifier.manifest.metrics["history"]
-    assert history["stopped"] == f"stopped by {name}"
-    best = max(history["epochs"], key=lambda epoch: (epoch["validation_macro_f1"], -epoch["validation_loss"]))
-    assert history["best"] == best["number"]
-
-
-def test_ctrl_c_before_the_first_epoch_leaves_no_bundle(
-    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
-) -> None:
-    data = write_rows(tmp_path / "large.csv", rows(6_000))
-    status, output = interrupted(data, tmp_path / "toy", "labels\n")
-    assert status == 130, output
-    assert output.splitlines()[-1] == "sortgate: stopped"
-    assert "Traceback" not in output
-    left = [path.name for path in (tmp_path / "toy").glob("*")]
-    assert left in ([], [".run"])  # the latter when the first epoch had begun
-    assert ("--resume goes on with" in output) == bool(left)

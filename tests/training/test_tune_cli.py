@@ -24,13 +24,6 @@ SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "epochs=2",
 QUICK = [*(part for setting in SETTINGS for part in ("--set", setting)), "--threads", "1"]
 
 
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SORTGATE_PLUGINS", "SORTGATE_PLUGINS_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by the command: undone again
-
-
 @pytest.fixture(scope="module")
 def data(
     tmp_path_factory: pytest.TempPathFactory, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
@@ -187,6 +180,39 @@ def test_test_texts_are_not_read(data: Path, tmp_path: Path, capsys: pytest.Capt
     arguments = ["--study", str(tmp_path / "study"), "--trials", "1", *QUICK]
     assert run(["tune", str(folder), *arguments]) == 0
     assert "270 train, 30 validation texts" in capsys.readouterr().err
+
+
+def test_a_separate_test_file_stays_closed_and_is_part_of_what_comes_next(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = tmp_path / "other.csv"
+    test.write_bytes(b"\xff\xff no table")
+    found = tune(capsys, data, tmp_path / "study", "--trials", "1", "--test", str(test), "--plugins-dir", str(tmp_path))
+    assert f"--test {test} " in found["next"]
+    assert f"--plugins-dir {tmp_path} " in found["next"]
+
+
+def test_a_start_that_favours_rare_labels_by_other_means(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: Callable[..., Rows], write_rows: Callable[..., Path]
+) -> None:
+    some = rows(400)
+    few = [row for row in some if row[1] == "label a"][:8]
+    data = write_rows(tmp_path / "uneven.csv", [*(row for row in some if row[1] != "label a"), *few])
+    arguments = ["--trials", "4", "--set", "sampling=balanced", "--quiet"]
+    found = tune(capsys, data, tmp_path / "study", *arguments)
+    assert len(found["trials"]) == 4
+    assert {trial["status"] for trial in found["trials"]} <= {"trained", "pruned"}
+
+
+def test_a_file_of_vectors_is_part_of_the_study(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vectors = tmp_path / "v.txt"
+    vectors.write_text("".join(f"word{number}{' 0.5' * 15} 0.{number}\n" for number in range(1, 9)))
+    study, given = tmp_path / "study", ["--set", f'model.vectors="{vectors}"', "--quiet"]
+    found = tune(capsys, data, study, "--trials", "3", *given)
+    assert {trial["status"] for trial in found["trials"]} <= {"trained", "pruned"}
+    vectors.write_text(vectors.read_text().replace("0.5", "0.25"))
+    assert run(["tune", str(data), "--study", str(study), "--trials", "4", *given, *QUICK]) == 1
+    assert "the study was started with files.vectors" in capsys.readouterr().err
 
 
 def test_several_labels_a_text(

@@ -71,7 +71,7 @@ class TokenEmbedding(nn.Module):
         bags = torch.arange(len(distinct), device=ids.device).repeat_interleave(counts)
         within = torch.arange(len(bags), device=ids.device) - (ends - counts)[bags]
         numbers = self.numbers[within + self.starts[distinct][bags]]
-        means: torch.Tensor = _Means.apply(self.ngrams.weight, numbers, bags, counts)  # type: ignore[no-untyped-call]
+        means: torch.Tensor = _Means.apply(self.ngrams.weight, numbers, bags, counts)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         sums = self.words(distinct) + means
         # as an embedding of the sums: several times as fast as indexing, there and back
         return nn.functional.embedding(places, sums)
