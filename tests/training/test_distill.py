@@ -209,6 +209,22 @@ def test_the_loss(sets: bool, temperature: float) -> None:
     assert float(parts[2]) == pytest.approx(float(loss(1.0, rows=slice(2, 3))))
 
 
+def test_a_teacher_whose_scores_favour_rare_labels_is_named(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [argument for argument in QUICK if argument != "--quiet"]
+    shifted, plain = tmp_path / "shifted", tmp_path / "plain"
+    for out, tau in ((shifted, "1"), (plain, "0")):
+        arguments = ["--out", str(out), "--epochs", "1", "--set", f"loss.logit_adjustment={tau}", *QUICK]
+        assert run(["train", str(files), *arguments]) == 0
+    capsys.readouterr()
+    arguments = ["--teacher", str(plain), "-o", str(tmp_path / "student"), "--epochs", "1", *settings]
+    assert run(["distill", str(shifted), str(files), *arguments]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "logit_adjustment" in line]
+    assert len(said) == 1
+    assert said[0].startswith("the teacher shifted/")
+
+
 def test_a_teacher_of_sets_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str], files: Path) -> None:
     lines = [
         f"word{n % 7} {'red ' * (n % 2)}{'big ' * (n % 3 == 0)}x,{'red' * (n % 2)}|{'big' * (n % 3 == 0)}"

@@ -69,6 +69,15 @@ class Teaching:
             if differences:
                 raise DataError(f"{name} has other labels than {train.source}: {' and '.join(differences)}")
 
+    def notes(self) -> list[str]:
+        """Return what to know of the teachers' scores."""
+        return [
+            f"the teacher {teacher.model_name} was trained with loss.logit_adjustment: the student learns scores that "
+            "favour rare labels"
+            for teacher in self.teachers
+            if teacher.manifest.training.get("loss", {}).get("logit_adjustment")
+        ]
+
     def apart_from(self, parts: Parts, say: Callable[[str], None]) -> Teaching:
         """Return the same without unlabelled texts that are among the labelled ones, to learn from or to judge by."""
         if self.unlabelled is None:

@@ -16,6 +16,7 @@ from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.begin import batches_of
 from sortgate_training.budget import Budget, pace
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
@@ -85,7 +86,7 @@ def pretrain(
     counts = np.bincount(learned.flat(), minlength=len(vocabulary))
     network = RecurrentClassifier(config.model, len(vocabulary), 1, vocabulary if config.model.characters else None)
     model = LanguageModel(network, counts)
-    batches = TrainingBatches(learned, batch_size=config.batch_size, batch_tokens=config.batch_tokens, seed=config.seed)
+    batches = batches_of(learned, config)
     say(f"{len(learned):,} texts of {int(learned.lengths.sum()):,} tokens, a vocabulary of {len(vocabulary):,}")
     with SideBySide() as sides, stop_on_signals() as stop:
         run = _Run(model, batches, held_out, config, budget, say, watch, sides)

@@ -86,6 +86,8 @@ def train_bundle(
     others: dict[str, Any] = {"device": where.type}
     if teaching is not None:
         teaching.check(parts, config)
+        for note in teaching.notes():
+            say(note)
         teaching = teaching.apart_from(parts, say)
         others |= teaching.identity()
     source = config

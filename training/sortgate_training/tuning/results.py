@@ -93,13 +93,12 @@ def render_table(config: TrainingConfig, space: Sequence[Dimension], records: Se
     writer.writerow(["trial", "status", "note", "seeds", *names, "ms", "bytes", "epochs", "seconds", *keys])
     for record in records:
         cost = record.cost
-        tried = with_values(config, record.values)
         writer.writerow(
             [
                 record.number, record.status, record.note, len(record.runs), *(record.figure(name) for name in names),
                 "" if cost is None else round(cost.ms, 4), "" if cost is None else cost.bytes,
                 sum(run.epochs for run in record.runs), round(record.seconds, 1),
-                *(value_of(tried, key) for key in keys),
+                *(record.values.get(key, value_of(config, key)) for key in keys),
             ]
         )  # fmt: skip
     return out.getvalue()
