@@ -13,7 +13,18 @@ from sortgate.bundle import Bundle
 from sortgate.cli import run
 
 Rows = list[tuple[str, str]]
-QUICK = ["--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--no-baselines", "--quiet"]
+QUICK = [
+    "--threads",
+    "1",
+    "--set",
+    "refit=false",
+    "--set",
+    "model.hidden=8",
+    "--set",
+    "model.embedding=16",
+    "--no-baselines",
+    "--quiet",
+]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from sortgate.errors import ConfigurationError
 from sortgate.inference import Classifier
 from sortgate_training import SortgateClassifier
 
-QUICK = {"model.hidden": 8, "model.embedding": 16, "batch_size": 16, "optimizer.learning_rate": 0.02}
+QUICK = {"refit": False, "model.hidden": 8, "model.embedding": 16, "batch_size": 16, "optimizer.learning_rate": 0.02}
 
 
 def make(**params: Any) -> SortgateClassifier:

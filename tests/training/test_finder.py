@@ -48,7 +48,7 @@ def test_the_command_prints_a_curve_and_leaves_nothing(
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # set by the command: undone again
     data = write_rows(tmp_path / "train.csv", rows(300))
     arguments = ["train", str(data), "--out", str(tmp_path / "toy"), "--threads", "1", "--find-lr"]
-    small = ["--set", "model.hidden=8", "--set", "model.embedding=16"]
+    small = ["--set", "refit=false", "--set", "model.hidden=8", "--set", "model.embedding=16"]
     assert run([*arguments, *small]) == 0
     assert "--set optimizer.learning_rate=" in capsys.readouterr().out.splitlines()[-1]
     assert run([*arguments, *small, "--json"]) == 0

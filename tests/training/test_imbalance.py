@@ -24,16 +24,29 @@ from sortgate_training.config import LossConfig
 from sortgate_training.data import Corpus
 from sortgate_training.encoding import encode_part
 from sortgate_training.imbalance import advise, describe_imbalance, sampling_rates
+from sortgate_training.joining import weigh_and_join
 from sortgate_training.judging import judge
 from sortgate_training.loading import load_config
 from sortgate_training.logits import torch_logits
 from sortgate_training.mixing import mix
 from sortgate_training.objective import create_loss
-from sortgate_training.run import fit_tables, join
+from sortgate_training.run import fit_tables
 from sortgate_training.split import Parts
 
 Rows = list[tuple[str, str]]
-QUICK = ["--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--no-baselines", "--epochs", "1"]
+QUICK = [
+    "--threads",
+    "1",
+    "--set",
+    "refit=false",
+    "--set",
+    "model.hidden=8",
+    "--set",
+    "model.embedding=16",
+    "--no-baselines",
+    "--epochs",
+    "1",
+]
 #: For every text of ``b`` there are 19 of ``a``, more or less.
 SKEWED = "a" * 19 + "b"
 TARGETS = np.array([0] * 90 + [1] * 9 + [2])
@@ -117,7 +130,8 @@ def test_paths_are_weighed_without_the_shift_and_served_with_it(rows: Callable[.
     recurrent, ngram = torch_logits(start.recurrent, judged), tables.logits(judged)
     before = judge(start.recurrent, judged, ngram, start.shift)
     alone = judge(start.recurrent, judged, None, start.shift)
-    served = torch_logits(join(start.recurrent, tables, judged, start.shift, lambda _: None), judged)
+    joined, _ = weigh_and_join(start.recurrent, tables, judged, start.shift, lambda _: None)
+    served = torch_logits(joined, judged)
     one, other = mix(ngram, recurrent + start.shift, judged.targets)
     expected = one * ngram + other * (recurrent + start.shift)
     assert start.shift == pytest.approx(np.log([0.95, 0.05]), abs=0.5)

@@ -26,7 +26,18 @@ from sortgate_training.metrics import macro_f1, measure_sets
 from sortgate_training.mixing import mix
 from sortgate_training.objective import create_multi_label_loss
 
-QUICK = ("--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--set", "batch_size=16")
+QUICK = (
+    "--threads",
+    "1",
+    "--set",
+    "refit=false",
+    "--set",
+    "model.hidden=8",
+    "--set",
+    "model.embedding=16",
+    "--set",
+    "batch_size=16",
+)
 LEARN = (*QUICK, "--set", "optimizer.learning_rate=0.02", "--epochs", "4")
 
 

@@ -33,7 +33,7 @@ from sortgate_training.pretrained import load_pretrained, shapes_of, write_pretr
 from sortgate_training.step import Step
 
 Rows = list[tuple[str, str]]
-SHAPE = ("--set", "model.hidden=8", "--set", "model.embedding=16")
+SHAPE = ("--set", "refit=false", "--set", "model.hidden=8", "--set", "model.embedding=16")
 QUICK = ("--threads", "1", *SHAPE, "--set", "batch_size=16")
 SMALL = ModelConfig(hidden=8, embedding=16)
 

@@ -16,7 +16,17 @@ def test_a_bar_moves_on_a_terminal(
     data = write_rows(tmp_path / "train.csv", rows(300))
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "sortgate", "train", str(data), "--out", str(tmp_path / "model"), "--epochs", "2"]
-    command += ["--threads", "1", "--no-baselines", "--set", "model.hidden=8", "--set", "model.embedding=8"]
+    command += [
+        "--threads",
+        "1",
+        "--no-baselines",
+        "--set",
+        "refit=false",
+        "--set",
+        "model.hidden=8",
+        "--set",
+        "model.embedding=8",
+    ]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL, env=environment) as process:
         os.close(theirs)

@@ -19,7 +19,14 @@ from sortgate.cli import run
 from sortgate_training import checkpoint
 
 Rows = list[tuple[str, str]]
-SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "optimizer.learning_rate=0.01", "patience=9")
+SETTINGS = (
+    "refit=false",
+    "model.hidden=8",
+    "model.embedding=16",
+    "batch_size=16",
+    "optimizer.learning_rate=0.01",
+    "patience=9",
+)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,18 @@ from sortgate.cli import run
 from sortgate.inference import Classifier
 
 Rows = list[tuple[str, str]]
-QUICK = ("--threads", "1", "--set", "model.hidden=8", "--set", "model.embedding=16", "--set", "batch_size=16")
+QUICK = (
+    "--threads",
+    "1",
+    "--set",
+    "refit=false",
+    "--set",
+    "model.hidden=8",
+    "--set",
+    "model.embedding=16",
+    "--set",
+    "batch_size=16",
+)
 LEARN = (*QUICK, "--set", "optimizer.learning_rate=0.02", "--epochs", "6")
 
 

@@ -20,7 +20,14 @@ from sortgate.cli import run
 from sortgate_training.loading import load_config
 
 Rows = list[tuple[str, str]]
-SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "epochs=2", "optimizer.learning_rate=0.004")
+SETTINGS = (
+    "refit=false",
+    "model.hidden=8",
+    "model.embedding=16",
+    "batch_size=16",
+    "epochs=2",
+    "optimizer.learning_rate=0.004",
+)
 QUICK = [*(part for setting in SETTINGS for part in ("--set", setting)), "--threads", "1"]
 
 

@@ -23,7 +23,8 @@ from sortgate_training.vectors import read_vectors, start_from_vectors
 
 Rows = list[tuple[str, str]]
 QUICK = (
-    "--threads", "1", "--no-baselines", "--epochs", "1", "--set", "model.hidden=8", "--set", "model.embedding=3",
+    "--threads", "1", "--no-baselines", "--epochs", "1", "--set", "refit=false", "--set", "model.hidden=8",
+    "--set", "model.embedding=3",
 )  # fmt: skip
 VOCABULARY = Vocabulary(["der", "die", "das", "…", ". . ."])
 LINES = ["die 1 2 3", "nie 9 9 9", "… -1e-1 0.5 0 ", ". . . 4 5 6", "die 7 7 7"]

@@ -17,6 +17,8 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 #: Bounds of ``epochs`` where the data decides, and the steps that few texts get at least.
 LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 8, 30, 2_500
+#: Training tokens up to which ``refit = "auto"`` trains twice.
+MOST_REFIT_TOKENS = 2_000_000
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,12 +194,15 @@ class TrainingConfig(_Section, frozen=True):
         sampling: which texts an epoch has, always as many as there are training texts: ``none`` each once, ``balanced``
             as many of every label, a number between 0 and 1 something between: labels by their count to the power of 1
             minus that. One label a text only.
+        refit: whether, when everything is chosen, the classifier is trained once more from training and validation
+            texts together, with what was chosen: the validation texts have taught nothing otherwise. It takes as long
+            again, so ``auto`` does up to 2 million tokens. Not with a time budget, and not in distillation.
         seed: of the split, the order, the initial weights and dropout.
         precision: ``auto`` serves int8 where it is faithful to float32, by :mod:`sortgate_training.precision`.
     """
 
     text: TextConfig = msgspec.field(default_factory=TextConfig)
-    limits: TextLimits = TextLimits()
+    limits: TextLimits = TextLimits(truncation="head_tail")
     vocabulary: VocabularyConfig = VocabularyConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
@@ -216,6 +221,7 @@ class TrainingConfig(_Section, frozen=True):
     batch_size: Count = 64
     batch_tokens: Count = 16_384
     sampling: Literal["none", "balanced"] | Annotated[float, msgspec.Meta(ge=0, le=1)] = "none"
+    refit: bool | Literal["auto"] = "auto"
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63 - 1)] = 0
     precision: Literal["float32", "int8", "auto"] = "float32"
 
@@ -237,6 +243,10 @@ class TrainingConfig(_Section, frozen=True):
         if self.epochs != "auto":
             return self.epochs
         return min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-LEAST_STEPS // steps)))
+
+    def refits(self, tokens: int) -> bool:
+        """Return whether to train again from all texts, given how many tokens the training texts have."""
+        return self.refit is True or (self.refit == "auto" and tokens <= MOST_REFIT_TOKENS)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain tables, for the manifest."""

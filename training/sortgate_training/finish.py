@@ -65,6 +65,7 @@ class Fitted:
         shift: what training took off the logits (:func:`sortgate_training.imbalance.prior_shift`).
         record: what the bundle keeps of further sources, such as teachers, by kind.
         more: further texts that were learned from.
+        learned: how many texts were learned from in the second training; 0 in the first.
     """
 
     path: TextPath
@@ -78,6 +79,7 @@ class Fitted:
     shift: npt.NDArray[np.float32] | None = None
     record: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Corpus] = field(default_factory=dict)
+    learned: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,36 +101,31 @@ def finish(
     fitted: Fitted,
     threads: int,
     *,
+    refitted: Fitted | None = None,
     say: Callable[[str], None],
     command: str = "",
     hurried: bool = False,
 ) -> Trained:
     """Judge the classifier as it will be served, beside its baselines, and write the bundle.
 
-    ``hurried`` leaves the baselines out, unless the configuration insists on them.
+    Where it was ``refitted`` from the validation texts, too, ``fitted`` is what these judge. ``hurried`` leaves the
+    baselines out, unless the configuration insists on them.
 
     Raises:
         BundleError: the bundle cannot be written; nothing of it is left.
     """
-    path, chosen = _abstaining(fitted, config), fitted.chosen
-    manifest = Manifest(
-        name=out.name,
-        task=parts.train.task,
-        labels=fitted.labels,
-        thresholds=fitted.chosen.cut.thresholds or {},
-        text=path.records(fitted.registry),
-        limits=config.limits,
-        model=chosen.info,
-        temperature=fitted.temperature,
-        data={name: _facts(part) for name, part in (*parts.items(), *fitted.more.items())},
-        training={**config.to_dict(), **fitted.record},
-        provided_by={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
-    )
-    classifier = Classifier(path, Session(chosen.model, threads), manifest)
+    served = refitted or fitted
+    path, chosen = _abstaining(served, config), served.chosen
+    manifest = _manifest(out.name, parts, config, served, path)
+    classifier = first = Classifier(path, Session(chosen.model, threads), manifest)
+    if refitted is not None:
+        unseen = _abstaining(fitted, config)
+        before = _manifest(out.name, parts, config, fitted, unseen)
+        first = Classifier(unseen, Session(fitted.chosen.model, threads), before)
     judged_on = "test" if len(parts.test) else "validation"
     part = parts.test if len(parts.test) else parts.validation
-    judged = judge_corpus(classifier, part)
-    validation = judge_corpus(classifier, parts.validation) if len(parts.test) else None
+    judged = judge_corpus(classifier if len(parts.test) else first, part)
+    validation = judge_corpus(first, parts.validation) if len(parts.test) else None
     notes = [note for corpus in (parts.train, parts.validation, parts.test) for note in corpus.notes]
     truncation = truncation_of(validation or judged, config.limits)
     if truncation is not None:
@@ -142,6 +139,7 @@ def finish(
             *fitted.chosen.cut.notes,
             chosen.reason,
             fitted.shift is not None and ADJUSTED_SCORES,
+            refitted is not None and _refit_note(refitted, judged_on),
         )
         if words
     ]
@@ -158,7 +156,7 @@ def finish(
     single = Classifier(path, Session(chosen.model), manifest)
     files = {
         manifest.model.file: chosen.model,
-        manifest.vocabulary: fitted.vocabulary.to_bytes(),
+        manifest.vocabulary: served.vocabulary.to_bytes(),
         manifest.golden: make_golden(single, golden_texts(part.texts)),
         **path.states(),
     }
@@ -176,7 +174,7 @@ def finish(
         speed=texts_per_second(single, part.texts),
         size=sum(map(len, files.values())),
         notes=notes,
-        facts=_about(manifest, fitted, command),
+        facts=_about(manifest, served, command),
         data=manifest.data,
         adjusted=adjusted,
         logit_adjustment=config.loss.logit_adjustment,
@@ -187,18 +185,45 @@ def finish(
         **figures.to_dict(),
         "texts_per_s": subject.speed,
         "history": msgspec.to_builtins(fitted.history),
-        "parity": fitted.parity,
+        "parity": served.parity,
         "notes": notes,
         **({"logit_adjustment": [row._asdict() for row in adjusted]} if adjusted else {}),
     }
     if chosen.facts:
         kept["precision"] = {"served": chosen.info.precision, "reason": chosen.reason, **chosen.facts}
+    if refitted is not None:
+        kept["refit"] = {"texts": refitted.learned, "epochs": fitted.history.best}
     if truncation is not None:
         kept["truncation"] = truncation.to_dict()
     manifest = msgspec.structs.replace(manifest, metrics=kept)
     files |= {"report.html": render_report(subject), "card.md": render_card(subject, manifest)}
     bundle = write_bundle(out, manifest, files)
-    return Trained(bundle, manifest, figures.metrics, judged_on, fitted.history, fitted.parity)
+    return Trained(bundle, manifest, figures.metrics, judged_on, fitted.history, served.parity)
+
+
+def _manifest(name: str, parts: Parts, config: TrainingConfig, fitted: Fitted, path: TextPath) -> Manifest:
+    """Return everything but the figures."""
+    return Manifest(
+        name=name,
+        task=parts.train.task,
+        labels=fitted.labels,
+        thresholds=fitted.chosen.cut.thresholds or {},
+        text=path.records(fitted.registry),
+        limits=config.limits,
+        model=fitted.chosen.info,
+        temperature=fitted.temperature,
+        data={name: _facts(part) for name, part in (*parts.items(), *fitted.more.items())},
+        training={**config.to_dict(), **fitted.record},
+        provided_by={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    )
+
+
+def _refit_note(refitted: Fitted, judged_on: str) -> str:
+    which = "figures of validation texts" if judged_on == "test" else "all figures"
+    return (
+        f"when everything was chosen, the classifier was trained again from {refitted.learned:,} training and "
+        f"validation texts; {which} are of the one before, which had not seen them"
+    )
 
 
 def _rivals(

@@ -28,12 +28,13 @@ class Epoch(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct):
-    """All epochs, the number of the one that was kept, why training ended, and whether by diverging after it."""
+    """All epochs, the number of the one that was kept, and why training ended: diverged after it, or by a signal."""
 
     epochs: list[Epoch] = []
     best: int = 0
     stopped: str = ""
     diverged: bool = False
+    interrupted: bool = False
 
     def overfitting(self) -> str | None:
         """Say in words when training and validation parted, None when they did not."""

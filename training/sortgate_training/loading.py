@@ -13,7 +13,7 @@ import msgspec
 
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import TrainingConfig
-from sortgate_training.presets import PRESETS
+from sortgate_training.presets import DEFAULTS, PRESETS
 
 
 def load_config(
@@ -55,7 +55,8 @@ def _apply_preset(tables: dict[str, Any]) -> None:
     """Put in the preset's values where nothing else is set; a name that does not exist is left for the check."""
     name = tables.get("preset")
     given = set(_leaves(tables))
-    for key, value in PRESETS.get(name, {}).items() if isinstance(name, str) else ():
+    values = {**DEFAULTS, **(PRESETS.get(name, {}) if isinstance(name, str) else {})}
+    for key, value in values.items():
         if key not in given:
             _put(tables, key, value)
 

@@ -71,6 +71,7 @@ class Control:
         every_s: seconds between two checkpoints within an epoch.
         resumed: the checkpoint to go on from.
         budget: ends training in time.
+        until: ends training after that epoch of the schedule; None for its last.
         log: called with each epoch.
         device: where to train, with mixed precision on CUDA.
     """
@@ -79,6 +80,7 @@ class Control:
     every_s: float = 60.0
     resumed: Checkpoint | None = None
     budget: Budget | None = None
+    until: int | None = None
     log: Callable[[Epoch], None] = lambda _: None
     device: torch.device = CPU
 
@@ -87,7 +89,7 @@ def fit(
     module: nn.Module,
     batches: Batches,
     loss_of: Loss,
-    judge: Callable[[nn.Module], Judgement],
+    judge: Callable[[nn.Module], Judgement] | None,
     config: TrainingConfig,
     watcher: Watcher,
     control: Control | None = None,
@@ -101,7 +103,8 @@ def fit(
         module: called with ids and lengths, in training also with a generator for its dropout; returns logits.
         batches: what is learned from.
         loss_of: what is minimised.
-        judge: judges the module, in evaluation mode and without gradients.
+        judge: judges the module, in evaluation mode and without gradients; without it, each epoch counts as better
+            than the one before, and the history has none of them.
         config: epochs, patience, metric, optimiser and schedule.
         watcher: is told of the progress.
         control: checkpoints, time budget and device.
@@ -117,7 +120,7 @@ def fit(
         except TrainingError as error:
             if not run.weights:
                 raise
-            run.history.stopped = f"training diverged after epoch {len(run.history.epochs)} ({error})"
+            run.history.stopped = f"training diverged after epoch {run.over} ({error})"
             run.history.diverged = True
     if not run.weights:
         run.save()
@@ -134,7 +137,7 @@ class _Run:
         module: nn.Module,
         batches: Batches,
         loss_of: Loss,
-        judge: Callable[[nn.Module], Judgement],
+        judge: Callable[[nn.Module], Judgement] | None,
         config: TrainingConfig,
         watcher: Watcher,
         control: Control,
@@ -153,6 +156,7 @@ class _Run:
         self.history = History()
         self.weights: dict[str, torch.Tensor] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)
+        self.over = 0
         #: of the epoch under way: batches and texts done, the sum of their losses, and seconds
         self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
         self._saved = time.monotonic()
@@ -165,16 +169,16 @@ class _Run:
         if self.control.budget is not None:
             self.control.budget.begin()
         while not history.stopped:
-            number = len(history.epochs) + 1
+            number = self.over + 1
             timed_out = self._one_epoch(number, stop)
             if stop.requested:
-                history.stopped = f"stopped by {stop.reason}"
+                history.stopped, history.interrupted = f"stopped by {stop.reason}", True
                 return
             self._end_epoch(number)
             if timed_out:
                 history.stopped = "the time budget is spent"
-            elif number >= self.epochs:
-                history.stopped = f"all {self.epochs} epochs are done"
+            elif number >= (self.control.until or self.epochs):
+                history.stopped = f"all {number} epochs are done"
             elif number - history.best >= config.patience:
                 history.stopped = f"no better validation {_METRICS[config.metric]} for {config.patience} epochs"
             self.save()
@@ -202,19 +206,21 @@ class _Run:
     def _end_epoch(self, number: int) -> None:
         started = time.monotonic()
         with self.average.applied():
-            judgement = _judge(self.module, self.judge)
-            score = _score(judgement, self.config.metric)
-            if better := score > self.best:
+            judgement = None if self.judge is None else _judge(self.module, self.judge)
+            score = self.best if judgement is None else _score(judgement, self.config.metric)
+            if better := judgement is None or score > self.best:
                 self.best = score
                 self.history.best = number
                 self.weights = copy.deepcopy(self.module.state_dict())
         if self.control.budget is not None:
             self.control.budget.judged(time.monotonic() - started)
-        loss = self.total / max(self.texts, 1)
-        epoch = Epoch(number, loss, *judgement, self.texts / max(self.seconds, 1e-9), self.seconds)
-        self.history.epochs.append(epoch)
-        self.watcher.epoch(epoch, best=better)
-        self.control.log(epoch)
+        if judgement is not None:
+            loss = self.total / max(self.texts, 1)
+            epoch = Epoch(number, loss, *judgement, self.texts / max(self.seconds, 1e-9), self.seconds)
+            self.history.epochs.append(epoch)
+            self.watcher.epoch(epoch, best=better)
+            self.control.log(epoch)
+        self.over = number
         self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
 
     def save(self) -> None:
@@ -229,6 +235,7 @@ class _Run:
             "history": msgspec.to_builtins(self.history),
             "steps": self.step.done,
             "best": [value if math.isfinite(value) else None for value in self.best],
+            "over": self.over,
             "epoch": {"done": self.done, "texts": self.texts, "total": self.total, "seconds": self.seconds},
             "batches": self.batches.state(),
         }
@@ -257,7 +264,7 @@ class _Run:
         self.average.restore(parts["average"])
         self.weights = parts["best"]
         self.history = msgspec.convert(facts["history"], History)
-        self.step.done = facts["steps"]
+        self.step.done, self.over = facts["steps"], facts["over"]
         first, second = (-math.inf if value is None else value for value in facts["best"])
         self.best = (first, second)
         epoch = facts["epoch"]
@@ -282,6 +289,9 @@ def _score(judgement: Judgement, metric: str) -> tuple[float, float]:
 
 def _judge(module: nn.Module, judge: Callable[[nn.Module], Judgement]) -> Judgement:
     module.eval()
+    for part in module.modules():
+        if isinstance(part, nn.RNNBase):
+            part.flatten_parameters()  # cuDNN wants one block of memory, which averaged weights are not
     with torch.inference_mode():
         judgement = judge(module)
     if not judgement.loss < MAX_LOSS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,6 @@ from sortgate_training.config import NgramConfig
 from sortgate_training.pairs import build_pair_table, pair_keys
 from sortgate_training.tables import LEAST_NORM, NgramTables, text_rows
 
-FloatArray = npt.NDArray[np.float32]
-
 #: Inverse strengths of the penalty that are tried, weakest model first.
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
 #: Regressions fitted at once where texts have sets of labels: their weights and L-BFGS's memory are dense.
@@ -37,66 +35,81 @@ BLOCK = 2_000
 
 
 def fit_ngrams(
-    learned: EncodedTexts, judged: EncodedTexts, vocabulary: Vocabulary, labels: int, config: NgramConfig
+    learned: EncodedTexts,
+    judged: EncodedTexts | None,
+    vocabulary: Vocabulary,
+    labels: int,
+    config: NgramConfig,
+    *,
+    strength: float | None = None,
 ) -> NgramTables:
-    """Fit the path; the strength of the penalty is the best of :data:`STRENGTHS` on the validation texts.
+    """Fit the path; the strength of the penalty is the best of :data:`STRENGTHS` on the validation texts, or given.
 
     Args:
         learned: training texts, every label among them.
-        judged: validation texts.
+        judged: validation texts, None where the strength is given.
         vocabulary: whose tokens the ids are.
         labels: how many there are.
         config: sizes.
+        strength: one of :data:`STRENGTHS`; it is reached by way of those before, as in a search.
     """
     features = _Features(learned, vocabulary, config)
-    x, held_out = features.matrix(learned), features.matrix(judged)
-    if learned.targets.ndim == 2:
-        return features.tables(*_fit_each(x, learned.targets, held_out, judged.targets, config.iterations))
-    least, coefficients, intercept = np.inf, None, None
-    model = LogisticRegression(C=STRENGTHS[0], max_iter=config.iterations, warm_start=True)
+    x = features.matrix(learned)
+    each = _fit_each if learned.targets.ndim == 2 else _fit_one
+    fits = each(x, learned.targets, labels, config.iterations)
+    if judged is None:
+        found = next(fit for fit in fits if fit.strength == strength)
+    else:
+        found = _best(fits, features.matrix(judged), judged.targets)
+    return features.tables(found)
+
+
+class _Fit(NamedTuple):
+    """Weights ``[labels, features]`` and ``[labels]``, which the next fit may overwrite."""
+
+    strength: float
+    coefficients: Any
+    intercept: Any
+
+
+def _best(fits: Iterator[_Fit], held_out: Any, targets: npt.NDArray[Any]) -> _Fit:
+    """Return the fit after which the loss rises."""
+    least, kept = np.inf, None
+    for fit in fits:
+        loss = negative_log_likelihood((held_out @ fit.coefficients.T + fit.intercept).astype(np.float32), targets)
+        if kept is not None and loss >= least:
+            break
+        least, kept = loss, _Fit(fit.strength, fit.coefficients.copy(), fit.intercept.copy())
+    return cast("_Fit", kept)  # there is a first one
+
+
+def _fit_one(x: Any, targets: Any, labels: int, iterations: int) -> Iterator[_Fit]:
+    """Yield logistic regressions over all labels, each from where the last one ended."""
+    model = LogisticRegression(C=STRENGTHS[0], max_iter=iterations, warm_start=True)
     for strength in STRENGTHS:
         model.set_params(C=strength)
         with warnings.catch_warnings():
             # an early end is a further penalty, which validation judges like the other
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x, learned.targets)
-        loss = negative_log_likelihood(_decide(model, held_out), judged.targets)
-        if loss >= least:
-            break
-        least, coefficients, intercept = loss, model.coef_.copy(), model.intercept_.copy()
-    return features.tables(*_for_each_label(coefficients, intercept, labels))
+            model.fit(x, targets)
+        coefficients, intercept = model.coef_, model.intercept_
+        if labels == 2:  # of which scikit-learn has one row
+            coefficients = np.concatenate([-coefficients, coefficients]) / 2
+            intercept = np.concatenate([-intercept, intercept]) / 2
+        yield _Fit(strength, coefficients, intercept)
 
 
-def _decide(model: LogisticRegression, x: Any) -> FloatArray:
-    decisions = model.decision_function(x)
-    if decisions.ndim == 1:
-        decisions = np.stack([-decisions / 2, decisions / 2], axis=1)
-    return np.asarray(decisions, dtype=np.float32)
-
-
-def _for_each_label(coefficients: Any, intercept: Any, labels: int) -> tuple[Any, Any]:
-    """Return ``[labels, features]`` and ``[labels]``; scikit-learn has one row for two labels."""
-    if labels == 2:
-        return np.concatenate([-coefficients, coefficients]) / 2, np.concatenate([-intercept, intercept]) / 2
-    return coefficients, intercept
-
-
-def _fit_each(x: Any, learned: Any, held_out: Any, judged: Any, iterations: int) -> tuple[Any, Any]:
-    """Return coefficients and intercepts of one logistic regression a label, all with the same strength."""
-    least, kept = np.inf, None
+def _fit_each(x: Any, targets: Any, labels: int, iterations: int) -> Iterator[_Fit]:
+    """Yield one logistic regression a label, all with the same strength, likewise."""
     transposed = x.T.tocsr()
-    coefficients, intercept = np.zeros((learned.shape[1], x.shape[1]), np.float32), np.zeros(learned.shape[1])
+    coefficients, intercept = np.zeros((labels, x.shape[1]), np.float32), np.zeros(labels)
     for strength in STRENGTHS:
-        for start in range(0, learned.shape[1], _AT_ONCE):
+        for start in range(0, labels, _AT_ONCE):
             block = slice(start, start + _AT_ONCE)
             coefficients[block], intercept[block] = _fit_block(
-                x, transposed, learned[:, block], coefficients[block], intercept[block], strength, iterations
+                x, transposed, targets[:, block], coefficients[block], intercept[block], strength, iterations
             )
-        loss = negative_log_likelihood((held_out @ coefficients.T + intercept).astype(np.float32), judged)
-        if loss >= least:
-            break
-        least, kept = loss, (coefficients.copy(), intercept.copy())
-    return kept or (coefficients, intercept)
+        yield _Fit(strength, coefficients, intercept)
 
 
 def _fit_block(
@@ -184,15 +197,16 @@ class _Features:
         characters = _divided(words @ self._characters, words @ self._character_norms)
         return sparse.hstack([_divided(weighted, word_norm), characters], dtype=np.float32).tocsr()
 
-    def tables(self, coefficients: Any, intercept: Any) -> NgramTables:
-        """Return the weights ``[labels, features]`` as lookups."""
+    def tables(self, fit: _Fit) -> NgramTables:
+        """Return the weights as lookups."""
+        coefficients = fit.coefficients
         pairs_at, characters_at = self._size, self._size + len(self._pair_idf)
         word = coefficients[:, :pairs_at].T * self._idf[:, None]
         pair = coefficients[:, pairs_at:characters_at].T * self._pair_idf[:, None]
         character = self._characters @ coefficients[:, characters_at:].T
         words = np.column_stack([word, self._idf**2, character, self._character_norms]).astype(np.float32)
         pairs = np.column_stack([pair, self._pair_idf**2]).astype(np.float32)
-        return NgramTables(words, pairs, self.keys, np.asarray(intercept, dtype=np.float32))
+        return NgramTables(words, pairs, self.keys, np.asarray(fit.intercept, dtype=np.float32), fit.strength)
 
 
 def _divided(matrix: Any, squared_norms: npt.NDArray[np.float64]) -> Any:

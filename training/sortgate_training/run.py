@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import torch
 from msgspec.structs import replace
 
 from sortgate.bundle import ModelInfo
@@ -28,13 +27,14 @@ from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
-from sortgate_training.judging import Cut, choose_cut, judge, judge_logits
+from sortgate_training.joining import weigh_and_join
+from sortgate_training.judging import Cut, choose_cut, judge
 from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Control, Watcher, fit
-from sortgate_training.mixing import FloatArray, mix
-from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
+from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.precision import Deciding, check_precision, choose_precision
+from sortgate_training.refit import Decided, refit
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
@@ -56,7 +56,7 @@ def train_bundle(
     device: str = "cpu",
     teaching: Teaching | None = None,
 ) -> Trained:
-    """Train, choose the precision, judge on the test texts, and write a new version under ``out``.
+    """Train, choose the precision, train again from all texts, judge on the test texts, and write a new version.
 
     Args:
         out: folder of the bundle's versions; its name is the bundle's.
@@ -123,7 +123,7 @@ def train_bundle(
         control.save = folder.save
         control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
     if resumed is not None:
-        epochs = len(resumed.facts["history"]["epochs"])
+        epochs = resumed.facts["over"]
         say(f"going on after epoch {epochs} and {resumed.facts['epoch']['texts']:,} texts of the next")
     if budget is not None:
         seconds = budget.begin()
@@ -153,9 +153,9 @@ def train_bundle(
     if words := history.overfitting():
         say(words)
 
-    module = HybridClassifier(recurrent)
+    module, factors = HybridClassifier(recurrent), None
     if tables is not None:
-        module = join(recurrent, tables, judged, start.shift, say)
+        module, factors = weigh_and_join(recurrent, tables, judged, start.shift, say)
     logits = torch_logits(module, judged)
     temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
 
@@ -180,7 +180,18 @@ def train_bundle(
     fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, start.shift, start.record)
     if unlabelled is not None:
         fitted.more["unlabelled"] = unlabelled
-    trained = finish(out, parts, config, fitted, threads, say=say, command=command, hurried=budget is not None)
+    refitted = None
+    tokens = int(start.learned.lengths.sum())
+    if config.refits(tokens) and budget is None and teaching is None and not history.interrupted:
+        strength = None if tables is None else tables.strength
+        decided = Decided(history.best, config.epochs_of(len(batches)), strength, factors)
+        refitted = refit(
+            fitted, decided, parts, source, registry,
+            where=where, threads=threads, say=say, watch=watch, folder=folder, every_s=every_s,
+        )  # fmt: skip
+    trained = finish(
+        out, parts, config, fitted, threads, refitted=refitted, say=say, command=command, hurried=budget is not None
+    )
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
     return trained
@@ -239,32 +250,3 @@ def fit_tables(
         return kept
     say("n-gram path: fitting words, pairs of words and characters")
     return fit_ngrams(learned, judged, vocabulary, labels, config.ngrams)
-
-
-def join(
-    recurrent: RecurrentClassifier,
-    tables: NgramTables,
-    judged: EncodedTexts,
-    shift: FloatArray | None,
-    say: Callable[[str], None],
-) -> HybridClassifier:
-    """Return both paths as one module, each with the weight that suits the validation texts best.
-
-    The n-gram path knows no ``shift``: the network's is taken out before they are weighed, and goes over all of it.
-    """
-    ngram_logits, recurrent_logits = tables.logits(judged), torch_logits(recurrent, judged)
-    if shift is not None:
-        recurrent_logits = recurrent_logits + shift
-    ngram, share = mix(ngram_logits, recurrent_logits, judged.targets)
-    with torch.no_grad():
-        recurrent.output.weight.mul_(share)
-        recurrent.output.bias.mul_(share)
-        if shift is not None:
-            recurrent.output.bias.add_(torch.from_numpy(shift), alpha=share - 1.0)
-    hybrid = HybridClassifier(recurrent, NgramPath(tables.scaled(ngram)))
-    judgements = [judge_logits(logits, judged.targets, shift) for logits in (ngram_logits, recurrent_logits)]
-    judgements.append(judge(hybrid, judged, shift=shift))
-    figure, at = ("macro-F1", 2) if judged.targets.ndim == 2 else ("accuracy", 1)
-    rates = [judgement[at] for judgement in judgements]
-    say("validation {}: n-grams {:.4f}, recurrent network {:.4f}, both {:.4f}".format(figure, *rates))
-    return hybrid

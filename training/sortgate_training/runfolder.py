@@ -2,7 +2,7 @@
 
 ``run.json`` says with which configuration, data and versions the run was started, how it ended and why; ``train.log``
 has one JSON object an epoch; ``checkpoint.npz``, ``ngrams.npz`` and ``teachers.npz`` lie here until a bundle is
-written.
+written, and those of the training from all texts in the folder ``refit``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ from sortgate_training.tables import NgramTables
 
 #: In the folder of a bundle's versions, none of which has such a name.
 FOLDER = ".run"
-_NGRAMS, _TAUGHT = "ngrams.npz", "teachers.npz"
+_NGRAMS, _TAUGHT, _REFIT = "ngrams.npz", "teachers.npz", "refit"
 _LIBRARIES = ("sortgate", "sortgate-training", "torch", "numpy", "scipy", "scikit-learn")
 
 
@@ -144,6 +145,14 @@ class RunFolder:
             return None
         return found if found.shape == shape and found.dtype == np.float32 else None
 
+    def refit(self) -> tuple[RunFolder, checkpoint.Checkpoint | None]:
+        """Return the folder of the second training, begun, and the checkpoint that it goes on from, None for anew."""
+        path = self.path / _REFIT
+        found = checkpoint.load(path, self._say) if self.resume and path.is_dir() else None
+        inner = RunFolder(path, self._say, resume=found is not None, fresh=True)
+        inner.begin()
+        return inner, found
+
     def _write(self, status: str, reason: str) -> None:
         part = self.path / "run.json.part"
         text = json.dumps({"status": status, "reason": reason, "identity": self._identity}, indent=1, sort_keys=True)
@@ -153,6 +162,8 @@ class RunFolder:
     def _clear(self) -> None:
         for path in self.path.glob("*.npz*"):
             path.unlink()
+        if (inner := self.path / _REFIT).is_dir():
+            shutil.rmtree(inner)
 
 
 def write_tables(path: Path, tables: NgramTables) -> None:
@@ -168,7 +179,7 @@ def write_tables(path: Path, tables: NgramTables) -> None:
         "slots": tables.keys.slots,
         "numbers": tables.keys.numbers,
     }
-    checkpoint.write_arrays(path, {"size": tables.keys.size}, arrays)
+    checkpoint.write_arrays(path, {"size": tables.keys.size, "strength": tables.strength}, arrays)
 
 
 def read_tables(path: Path) -> NgramTables | None:
@@ -176,7 +187,7 @@ def read_tables(path: Path) -> NgramTables | None:
     try:
         facts, found = checkpoint.read_arrays(path)
         keys = PairTable(facts["size"], found["slots"], found["numbers"])
-        return NgramTables(found["words"], found["pairs"], keys, found["bias"])
+        return NgramTables(found["words"], found["pairs"], keys, found["bias"], facts["strength"])
     except (ValueError, KeyError):
         return None
 

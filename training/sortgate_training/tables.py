@@ -7,7 +7,7 @@ With ``S`` the sums of weights and ``Q`` those of squared norms, the logits are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,14 @@ class NgramTables:
         pairs: ``[pairs + 1, labels + 1]``: weights of a pair of words and its squared idf; row 0, of no pair, is 0.
         keys: finds a pair's row.
         bias: ``[labels]``.
+        strength: inverse, of the penalty that they were fitted with.
     """
 
     words: FloatArray
     pairs: FloatArray
     keys: PairTable
     bias: FloatArray
+    strength: float
 
     @property
     def labels(self) -> int:
@@ -50,7 +52,7 @@ class NgramTables:
         words[:, :count] *= factor
         words[:, count + 1 : -1] *= factor
         pairs[:, :count] *= factor
-        return NgramTables(words, pairs, self.keys, (self.bias * factor).astype(np.float32))
+        return replace(self, words=words, pairs=pairs, bias=(self.bias * factor).astype(np.float32))
 
     def logits(self, texts: Any) -> FloatArray:
         """Return logits ``[texts, labels]`` of an :class:`~sortgate_training.batches.EncodedTexts`."""

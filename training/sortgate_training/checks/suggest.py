@@ -62,8 +62,6 @@ def suggest(train: Part, unknown: float, split: bool, config: TrainingConfig) ->
         longer = f"{train.report.cut / count:.1%} of the texts have more than {limit} tokens"
         if (room := min(room_for(train.report.tokens), MOST_TOKENS)) > limit:
             yield Suggestion("limits.max_tokens", room, longer)
-        if config.limits.truncation == "head":
-            yield Suggestion("limits.truncation", "head_tail", f"{longer}: their end may say as much as their middle")
     if count < SMALL and config.vocabulary.min_count > 1:
         yield Suggestion("vocabulary.min_count", 1, f"{count:,} texts are few: a word met once is worth keeping")
     if count < SMALL and split and config.split.validation < 0.2:

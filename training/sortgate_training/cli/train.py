@@ -203,6 +203,7 @@ def carry_out(
                 "best_epoch": trained.history.best,
                 "stopped": trained.history.stopped,
                 "precision": trained.manifest.model.precision,
+                "refit": kept.get("refit"),
                 "flip_rate": trained.manifest.model.flip_rate,
                 "temperature": trained.manifest.temperature,
                 "largest_logit_difference": trained.parity,

@@ -1,0 +1,219 @@
+"""The second training: validation texts teach, too, and judge only what has not seen them.
+
+Nothing that goes wrong in it costs the classifier of the first.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sortgate.bundle import Bundle, Manifest
+from sortgate.cli import run
+from sortgate.errors import TrainingError
+from sortgate.inference import Classifier
+from sortgate_training import checkpoint, precision, refit
+from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
+from sortgate_training.data import Corpus
+from sortgate_training.refit import together
+
+Rows = list[tuple[str, str]]
+SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "optimizer.learning_rate=0.02", "patience=9")
+
+
+def command(*arguments: str) -> list[str]:
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    return ["train", "--threads", "1", "--epochs", "4", "--no-baselines", *settings, *arguments]
+
+
+@pytest.fixture(scope="module")
+def files(
+    tmp_path_factory: pytest.TempPathFactory, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
+) -> Path:
+    """A folder whose validation texts alone know the word ``newcomer``, of label b."""
+    folder = tmp_path_factory.mktemp("files")
+    write_rows(folder / "train.csv", rows(400))
+    known = [
+        (f"{text} newcomer newcomer", label) if label == "label b" else (text, label)
+        for text, label in rows(120, seed=1)
+    ]
+    write_rows(folder / "validation.csv", known)
+    write_rows(folder / "test.csv", rows(80, seed=2))
+    return folder
+
+
+def train(out: Path, *arguments: str) -> Manifest:
+    assert run(command("--out", str(out), "--quiet", *arguments)) == 0
+    return Bundle.open(out).manifest
+
+
+@pytest.fixture(scope="module")
+def first(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("first") / "toy"
+    train(out, str(files), "--set", "refit=false")
+    return out
+
+
+@pytest.fixture(scope="module")
+def again(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("again") / "toy"
+    train(out, str(files))
+    return out
+
+
+def test_validation_texts_teach(first: Path, again: Path) -> None:
+    words = ["newcomer newcomer newcomer"]
+    assert [made.error for made in Classifier.load(first)(words)] == [None]
+    assert b"newcomer" not in (Bundle.open(first).path / "vocabulary.txt").read_bytes()
+    assert b"newcomer" in (Bundle.open(again).path / "vocabulary.txt").read_bytes()
+    assert [made.label for made in Classifier.load(again)(words)] == ["label b"]
+    kept = Bundle.open(again).manifest.metrics
+    assert kept["refit"]["texts"] == 520
+    assert kept["refit"]["epochs"] == kept["history"]["best"]
+    assert any("trained again from 520 training and validation texts" in note for note in kept["notes"])
+    assert "refit" not in Bundle.open(first).manifest.metrics
+
+
+def test_what_was_chosen_stays(first: Path, again: Path) -> None:
+    one, other = Bundle.open(first).manifest, Bundle.open(again).manifest
+    assert one.temperature == other.temperature
+    epochs = [[epoch["validation_loss"] for epoch in made.metrics["history"]["epochs"]] for made in (one, other)]
+    assert epochs[0] == epochs[1]
+    assert one.metrics["calibration"]["validation_ece_after"] == other.metrics["calibration"]["validation_ece_after"]
+    assert one.metrics["test"] != other.metrics["test"], "test figures are of what is served"
+
+
+def test_without_test_texts_figures_are_of_the_one_that_has_not_seen_the_validation_texts(
+    files: Path, tmp_path: Path
+) -> None:
+    arguments = [str(files / "train.csv"), "--validation", str(files / "validation.csv"), "--set", "split.test=0"]
+    one, other = (train(tmp_path / value, *arguments, "--set", f"refit={value}") for value in ("false", "true"))
+    assert one.files["model.onnx"] != other.files["model.onnx"]
+    assert one.metrics["validation"] == other.metrics["validation"]
+    assert any("all figures are of the one before" in note for note in other.metrics["notes"])
+
+
+@pytest.mark.parametrize("more", [(), ("--precision", "int8"), ("--set", "ngrams.enabled=false")])
+def test_golden_texts_and_precision_are_of_what_is_served(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    for name in ("MAX_FLIP_RATE", "MAX_LOSS"):
+        monkeypatch.setattr(precision, name, 1.0)  # a network of eight units is no subject for int8
+    manifest = train(tmp_path / "toy", str(files), *more)
+    assert manifest.model.precision == ("int8" if "int8" in more else "float32")
+    assert manifest.metrics["refit"]["texts"] == 520
+    judged = manifest.metrics["test"]
+    classifier = Classifier.load(tmp_path / "toy")  # answers the golden texts, or refuses to load
+    texts, labels = zip(
+        *(line.rsplit(",", 1) for line in (files / "test.csv").read_text().splitlines()[1:]), strict=True
+    )
+    right = [made.label == label for made, label in zip(classifier(texts), labels, strict=True)]
+    assert sum(right) / len(right) == pytest.approx(judged["accuracy"])
+
+
+def test_sets_of_labels(tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]) -> None:
+    for seed, name in enumerate(("train", "validation", "test")):
+        made = [
+            (text, "label a|label b" if number % 3 else label)
+            for number, (text, label) in enumerate(rows(200, seed=seed))
+        ]
+        write_rows(tmp_path / f"{name}.csv", made)
+    arguments = [str(tmp_path), "--label-separator", "|"]
+    one, other = (train(tmp_path / "out" / value, *arguments, "--set", f"refit={value}") for value in ("false", "true"))
+    assert one.thresholds == other.thresholds
+    assert one.files["model.onnx"] != other.files["model.onnx"]
+    assert other.metrics["refit"]["texts"] == 400
+
+
+def test_texts_of_labels_that_were_not_learned_are_left_out() -> None:
+    train_texts = Corpus(["x", "y"], ["a", "b"], "t")
+    both = together(train_texts, Corpus(["z", "w"], ["a", "c"], "v"), ["a", "b"])
+    assert (both.texts, both.labels) == (["x", "y", "z"], ["a", "b", "a"])
+    sets = Corpus(["x"], [], "t", sets=[("a",)])
+    both = together(sets, Corpus(["z", "w", "v"], [], "v", sets=[("a", "b"), (), ("b",)]), ["a"])
+    assert (both.texts, both.sets) == (["x", "w"], [("a",), ()])
+
+
+@pytest.mark.parametrize(("refit_", "tokens", "expected"), [
+    ("auto", MOST_REFIT_TOKENS, True), ("auto", MOST_REFIT_TOKENS + 1, False), (True, 10**9, True), (False, 1, False),
+])  # fmt: skip
+def test_auto_is_for_what_does_not_take_long(refit_: Any, tokens: int, expected: bool) -> None:
+    assert TrainingConfig(refit=refit_).refits(tokens) is expected
+
+
+def test_a_time_budget_leaves_it_out(files: Path, tmp_path: Path) -> None:
+    assert "refit" not in train(tmp_path / "toy", str(files), "--time-budget", "2m", "--set", "refit=true").metrics
+
+
+@pytest.mark.parametrize("error", [TrainingError("no luck"), KeyboardInterrupt()])
+def test_when_it_comes_to_nothing_the_first_is_served(
+    files: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], error: BaseException,
+) -> None:  # fmt: skip
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(refit, "fit", fail)
+    assert run(command("--out", str(tmp_path / "toy"), str(files))) == 0
+    said = capsys.readouterr().err
+    assert "the classifier of the first one is served" in said
+    manifest = Bundle.open(tmp_path / "toy").manifest
+    assert manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
+    assert "refit" not in manifest.metrics
+
+
+def process_of(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as file:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "sortgate", *arguments], stdout=file, stderr=file, env=environment
+        )
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.005)
+
+
+def test_ctrl_c_in_it_exports_the_first(files: Path, first: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "toy", tmp_path / "log"
+    process = process_of(command("--out", str(out), str(files), "--checkpoint-every", "0"), log)
+    try:
+        wait_for((out / ".run" / "refit" / checkpoint.NAME).exists, process, log)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert "the second training was stopped; the classifier of the first one is served" in log.read_text()
+    assert Bundle.open(out).manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
+    assert not (out / ".run" / "refit").exists()
+
+
+def test_killed_in_it_the_model_is_the_same(files: Path, again: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "toy", tmp_path / "log"
+    arguments = command("--out", str(out), str(files), "--checkpoint-every", "0")
+    process = process_of(arguments, log)
+    try:
+        wait_for((out / ".run" / "refit" / checkpoint.NAME).exists, process, log)
+    finally:
+        process.kill()
+        process.wait()
+    process = process_of([*arguments, "--resume"], log)
+    assert process.wait(120) == 0, log.read_text()
+    assert "going on with the second training after epoch" in log.read_text()
+    one, other = Bundle.open(again).manifest, Bundle.open(out).manifest
+    assert one.files["model.onnx"] == other.files["model.onnx"]
+    assert one.metrics["test"] == other.metrics["test"]
+    assert not (out / ".run" / "refit").exists(), "a finished run leaves no checkpoint"

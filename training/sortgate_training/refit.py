@@ -1,0 +1,165 @@
+"""The second training: from training and validation texts together, when the validation texts have decided all.
+
+What is chosen is chosen once: epochs, the strength of the n-gram path's penalty, the weights of both paths,
+temperature, cut and precision stay those of the first training. On a few thousand texts, another tenth of them is worth
+more than most settings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import msgspec
+import torch
+
+from sortgate.errors import TrainingError
+from sortgate.plugins import Registry
+from sortgate.textpath import Encoded
+from sortgate_training.begin import begin
+from sortgate_training.config import TrainingConfig
+from sortgate_training.data import Corpus
+from sortgate_training.export import check_parity, export_graph
+from sortgate_training.finish import Fitted
+from sortgate_training.joining import Factors, join
+from sortgate_training.loop import Control, Watcher, fit
+from sortgate_training.model import HybridClassifier
+from sortgate_training.ngrams import fit_ngrams
+from sortgate_training.precision import quantize
+from sortgate_training.runfolder import RunFolder
+from sortgate_training.split import Parts
+
+#: Texts that the exported model is compared with PyTorch on.
+_COMPARED = 2_000
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the validation texts have decided, beside what a :class:`Fitted` holds.
+
+    Attributes:
+        epochs: to train for.
+        scheduled: epochs that the learning rate's schedule is made for.
+        strength: of the n-gram path, None without one.
+        factors: of both paths, likewise.
+    """
+
+    epochs: int
+    scheduled: int
+    strength: float | None = None
+    factors: Factors | None = None
+
+
+def refit(
+    fitted: Fitted,
+    decided: Decided,
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    *,
+    where: torch.device,
+    threads: int,
+    say: Callable[[str], None],
+    watch: Callable[[int, int], Watcher],
+    folder: RunFolder | None,
+    every_s: float,
+) -> Fitted | None:
+    """Return the classifier trained from all texts but the test texts; None where that came to nothing, which is said.
+
+    Args:
+        fitted: the classifier of the training texts alone.
+        decided: what else was decided with it.
+        parts: the texts.
+        config: of the first training.
+        registry: components to choose from.
+        where: to train.
+        threads: of PyTorch.
+        say: told what a reader should know.
+        watch: makes the loop's watcher, given the number of texts and of epochs.
+        folder: of the run, None keeps no checkpoints.
+        every_s: seconds between two checkpoints within an epoch.
+    """
+    both = together(parts.train, parts.validation, fitted.labels)
+    say(f"training again, from all {len(both):,} training and validation texts, for {decided.epochs} epochs")
+    started = time.monotonic()
+    try:
+        again = _train(both, fitted, decided, parts, config, registry, where, threads, watch, folder, say, every_s)
+    except TrainingError as error:
+        say(f"the second training failed ({error}); the classifier of the first one is served")
+        return None
+    except KeyboardInterrupt:
+        again = None
+    if again is None:
+        say("the second training was stopped; the classifier of the first one is served")
+        return None
+    say(f"trained again in {time.monotonic() - started:.0f} s: this classifier is served")
+    return again
+
+
+def together(train: Corpus, validation: Corpus, labels: list[str]) -> Corpus:
+    """Return both as one corpus, of which validation texts may have no other labels than ``labels``."""
+    known = set(labels)
+    kept = [row for row, names in enumerate(validation.label_sets) if known.issuperset(names)]
+    more = validation.select(kept, validation.source)
+    return replace(
+        train,
+        texts=train.texts + more.texts,
+        labels=train.labels + more.labels,
+        sets=None if train.sets is None or more.sets is None else train.sets + more.sets,
+        source=f"{train.source} and {validation.source}",
+    )
+
+
+def _train(
+    both: Corpus,
+    fitted: Fitted,
+    decided: Decided,
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    where: torch.device,
+    threads: int,
+    watch: Callable[[int, int], Watcher],
+    folder: RunFolder | None,
+    say: Callable[[str], None],
+    every_s: float,
+) -> Fitted | None:
+    start = begin(Parts(both, parts.validation, parts.test), config, registry, where, threads, _nothing)
+    control = Control(every_s=every_s, until=decided.epochs, device=where)
+    tables = None
+    if folder is not None:
+        folder, control.resumed = folder.refit()
+        control.save = folder.save
+        tables = folder.load_ngrams()
+        if control.resumed is not None:
+            say(f"going on with the second training after epoch {control.resumed.facts['over']}")
+    if tables is None and decided.strength is not None:
+        vocabulary, labels = start.vocabulary, len(start.labels)
+        tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, strength=decided.strength)
+        if folder is not None:
+            folder.save_ngrams(tables)
+    progress = watch(len(start.batches.texts), decided.epochs)
+    scheduled = msgspec.structs.replace(config, epochs=decided.scheduled)
+    history = fit(start.recurrent, start.batches, start.loss, None, scheduled, progress, control)
+    if history.best < decided.epochs:
+        if history.diverged:
+            raise TrainingError(history.stopped)
+        return None
+    start.recurrent.cpu()
+    module = HybridClassifier(start.recurrent)
+    if tables is not None and decided.factors is not None:
+        module = join(start.recurrent, tables, decided.factors, start.shift)
+    graph = export_graph(module)
+    texts = (item for item in start.path.encode(parts.validation.texts[:_COMPARED]) if isinstance(item, Encoded))
+    parity = check_parity(module, graph.SerializeToString(), list(islice(texts, _COMPARED)), config.limits.max_tokens)
+    int8 = fitted.chosen.info.precision == "int8"
+    chosen = replace(fitted.chosen, model=quantize(graph) if int8 else graph.SerializeToString())
+    return replace(
+        fitted, path=start.path, vocabulary=start.vocabulary, parity=parity, chosen=chosen, learned=len(start.learned)
+    )
+
+
+def _nothing(sentence: str) -> None:
+    """Say nothing: the first training has said it."""
