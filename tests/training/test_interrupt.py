@@ -55,7 +55,8 @@ def test_a_second_signal_does_not_wait() -> None:
 
 def interrupted(data: Path, out: Path, after: str, number: int = signal.SIGINT) -> tuple[int, str]:
     """Run a long training as its own process, send a signal once its output holds ``after``; status and output."""
-    command = [sys.executable, "-m", "sortgate", "train", str(data), "--out", str(out), "--epochs", "100000", *QUICK]
+    train = ["train", str(data), "--out", str(out), "--epochs", "100000", *QUICK]
+    command = [sys.executable, "-X", "faulthandler", "-m", "sortgate", *train]
     arguments = ["--set", "patience=100000", "--set", "schedule.name=constant"]
     log = out.parent / "log"
     with log.open("wb") as file:
@@ -69,7 +70,12 @@ def interrupted(data: Path, out: Path, after: str, number: int = signal.SIGINT) 
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
             process.send_signal(number)
-            return process.wait(30), log.read_text()
+            try:
+                return process.wait(30), log.read_text()
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)  # it says where it is
+                process.wait(10)
+                pytest.fail(f"still at work 30 s after the signal:\n{log.read_text()}")
         finally:
             process.kill()
             process.wait()
