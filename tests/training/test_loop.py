@@ -16,11 +16,13 @@ from sortgate.errors import TrainingError
 from sortgate_training.batches import Batch
 from sortgate_training.budget import Budget
 from sortgate_training.checkpoint import Checkpoint
-from sortgate_training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
+from sortgate_training.config import LossConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from sortgate_training.history import Epoch, History, Judgement
 from sortgate_training.loop import Batches, Control, fit
 
+PLAIN = LossConfig(adversarial=0.0)  # no vectors to perturb
 CONFIG = TrainingConfig(
+    loss=PLAIN,
     epochs=6,
     patience=2,
     metric="macro_f1",
@@ -123,7 +125,7 @@ def test_all_epochs() -> None:
 def test_among_equal_scores_the_lower_loss_is_kept() -> None:
     module = Scale()
     losses = iter([0.5, 0.3, 0.4])
-    config = TrainingConfig(epochs=3)
+    config = TrainingConfig(epochs=3, loss=PLAIN)
     history = fit(
         module, Texts(), nn.CrossEntropyLoss(), lambda _: Judgement(next(losses), 1.0, 1.0), config, Watched()
     )
@@ -184,7 +186,7 @@ def test_the_metric_decides_which_epoch_is_the_best(
     metric: Literal["auto", "macro_f1", "accuracy", "loss"], best: int
 ) -> None:
     judged = iter([Judgement(0.1, 0.2, 0.2), Judgement(0.5, 0.9, 0.3), Judgement(0.4, 0.5, 0.8)])
-    config = TrainingConfig(epochs=3, metric=metric)
+    config = TrainingConfig(epochs=3, metric=metric, loss=PLAIN)
     assert fit(Scale(), Texts(), nn.CrossEntropyLoss(), lambda _: next(judged), config, Watched()).best == best
 
 
@@ -216,7 +218,7 @@ def test_in_a_time_budget_the_rate_has_decayed_when_time_is_up() -> None:
 
     budget = Budget(40.0, 0.0, lambda: now[0])
     now[0] = 10.0  # of which reading and n-grams took their part
-    config = TrainingConfig(epochs=1000, patience=1000, schedule=ScheduleConfig(warmup=0.1))
+    config = TrainingConfig(epochs=1000, patience=1000, schedule=ScheduleConfig(warmup=0.1), loss=PLAIN)
     module = Scale()
     module.weight.register_hook(lambda gradient: rates.append(now[0]) or gradient)
     weights: list[float] = []

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sortgate_training.averaging import WeightAverage
-from sortgate_training.batches import EncodedTexts, TrainingBatches
+from sortgate_training.batches import Batch, EncodedTexts, TrainingBatches
 from sortgate_training.config import LossConfig, ModelConfig, OptimizerConfig
 from sortgate_training.logits import torch_logits
 from sortgate_training.model import RecurrentClassifier
@@ -36,7 +36,7 @@ def texts(count: int) -> EncodedTexts:
     return EncodedTexts(ids, generator.integers(0, 3, count).tolist())
 
 
-def train(threads: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+def train(threads: int, seed: int = 0, adversarial: float = 0.1) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     set_threads(threads)
     torch.manual_seed(0)
     module = RecurrentClassifier(CONFIG, len(TOKENS) + 2, 3, TOKENS)
@@ -44,7 +44,10 @@ def train(threads: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndar
     average = WeightAverage(module, 0.99)
     learned = texts(33)  # the last batch has one text, and so one part
     with SideBySide() as sides:
-        step = Step(module, nn.CrossEntropyLoss(), optimizer, lambda _: 1.0, average, seed=seed, sides=sides)
+        step = Step(
+            module, nn.CrossEntropyLoss(), optimizer, lambda _: 1.0, average,
+            seed=seed, sides=sides, adversarial=adversarial,
+        )  # fmt: skip
         for _ in range(3):
             for batch in TrainingBatches(learned, batch_size=8, batch_tokens=10_000, seed=0):
                 step(batch, 1)
@@ -63,6 +66,78 @@ def test_the_seed_decides_what_is_dropped() -> None:
     first, _ = train(2)
     other, _ = train(2, seed=1)
     assert not torch.equal(first["output.weight"], other["output.weight"])
+
+
+def gradients_of(adversarial: float, batch: Batch, module: RecurrentClassifier) -> list[torch.Tensor]:
+    """Return the gradients of one step."""
+    seen: list[torch.Tensor] = []
+
+    class Seeing(Optimizer):
+        def gradients(self) -> list[RowGradient]:
+            # as they are before they are clipped in place
+            seen.extend(weight.grad.to_dense().clone() for weight in module.parameters() if weight.grad is not None)
+            return super().gradients()
+
+    with SideBySide() as sides:
+        Step(
+            module, nn.CrossEntropyLoss(), Seeing(OptimizerConfig(learning_rate=1e-9), module), lambda _: 1.0,
+            WeightAverage(module, 0.0), sides=sides, adversarial=adversarial,
+        )(batch, 1)  # fmt: skip
+    return seen
+
+
+@pytest.mark.parametrize("characters", [True, False])
+def test_a_perturbed_step_learns_from_where_the_loss_of_each_text_rises_most(characters: bool) -> None:
+    set_threads(1)
+    torch.manual_seed(0)
+    module = RecurrentClassifier(
+        ModelConfig(hidden=8, embedding=6, dropout=0.0, embedding_dropout=0.0, token_dropout=0.0),
+        len(TOKENS) + 2, 3, TOKENS if characters else None,
+    )  # fmt: skip
+    batch = texts(7).batch(range(7))
+    loss_of, size = nn.CrossEntropyLoss(), 0.3
+    vectors = module.vectors(batch.ids)
+    loss = loss_of(module.read(vectors, batch.lengths), batch.targets)
+    (slope,) = torch.autograd.grad(loss, vectors, retain_graph=True)
+    moves = torch.zeros_like(vectors)
+    for text in range(7):
+        one = slope[:, text]
+        moves[:, text] = size * vectors[:, text].detach().norm() * one / one.norm()
+    assert float(moves[:, int(batch.lengths.argmin())][int(batch.lengths.min()) :].abs().sum()) == 0, "padding stays"
+    worse = loss_of(module.read(vectors + moves, batch.lengths), batch.targets)
+    assert worse > loss
+    expected = torch.autograd.grad((loss + worse) / 2, list(module.parameters()), allow_unused=True)
+    seen = gradients_of(size, batch, module)
+    wanted = [gradient.to_dense() for gradient in expected if gradient is not None]
+    assert len(seen) == len(wanted)
+    for gradient, other in zip(seen, wanted, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-6)
+
+
+def test_every_second_step_is_perturbed_and_what_is_dropped_stays_the_same() -> None:
+    calls: list[tuple[int, torch.Tensor]] = []
+
+    class Watched(RecurrentClassifier):
+        def read(self, x: torch.Tensor, lengths: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
+            assert random is not None
+            calls.append((len(lengths), random.get_state()))
+            return super().read(x, lengths, random)
+
+    set_threads(1)
+    module = Watched(CONFIG, len(TOKENS) + 2, 3, TOKENS)
+    average = WeightAverage(module, 0.0)
+    with SideBySide() as sides:
+        step = Step(
+            module, nn.CrossEntropyLoss(), Optimizer(OptimizerConfig(), module), lambda _: 1.0, average,
+            sides=sides, adversarial=0.1,
+        )  # fmt: skip
+        counts = []
+        for _ in range(4):
+            before = len(calls)
+            step(texts(1).batch([0]), 1)
+            counts.append(len(calls) - before)
+    assert counts == [2, 1, 2, 1]
+    assert torch.equal(calls[0][1], calls[1][1])
 
 
 @pytest.mark.parametrize("config", [LossConfig(), LossConfig(class_weights={"b": 9.0}), LossConfig(name="focal")])

@@ -102,6 +102,8 @@ class LossConfig(_Section, frozen=True):
             weights, 1 for others.
         logit_adjustment: τ of Menon et al. 2021: the loss, and only the loss, adds τ·log(a label's share) to its logit,
             so that 1 serves labels as if they were equally frequent. One label a text only.
+        adversarial: how far the token vectors of a text are moved, as a share of their norm, to where its loss rises
+            most, and learned from there, too (Miyato et al. 2017), in every second step: those take twice the time.
     """
 
     name: Literal["cross_entropy", "focal"] = "cross_entropy"
@@ -109,6 +111,7 @@ class LossConfig(_Section, frozen=True):
     class_weights: Literal["none", "balanced"] | dict[str, Positive] = "none"
     focal_gamma: NotNegative = 2.0
     logit_adjustment: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
+    adversarial: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
 
 
 class DistillationConfig(_Section, frozen=True):

@@ -151,8 +151,9 @@ class _Run:
         steps = len(batches) * self.epochs
         factor = pace(create_schedule(config.schedule, steps), steps, control.budget)
         self.step = Step(
-            module, loss_of, self.optimizer, factor, self.average, seed=config.seed, sides=sides, device=control.device
-        )
+            module, loss_of, self.optimizer, factor, self.average,
+            seed=config.seed, sides=sides, device=control.device, adversarial=config.loss.adversarial,
+        )  # fmt: skip
         self.history = History()
         self.weights: dict[str, torch.Tensor] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)

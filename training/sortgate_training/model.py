@@ -72,14 +72,22 @@ class RecurrentClassifier(nn.Module):
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
         """Return logits; in training, what is dropped comes from ``random``, or else PyTorch's own generator."""
-        ids = ids.t().contiguous()  # [time, batch], the order the kernels want
+        return self.read(self.vectors(ids, random), lengths, random)
+
+    def vectors(self, ids: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
+        """Return the tokens' vectors ``[time, batch, embedding]``."""
+        ids = ids.t().contiguous()  # the order the kernels want
         if self.training and self.config.token_dropout:
             dropped = torch.rand(ids.shape, generator=random, device=ids.device) < self.config.token_dropout
             ids = ids.masked_fill(dropped & (ids != PADDING_ID), UNKNOWN_ID)
-        position = torch.arange(len(ids), device=ids.device).unsqueeze(1)
+        vectors: torch.Tensor = self.embedding(ids)
+        return vectors
+
+    def read(self, x: torch.Tensor, lengths: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
+        """Return logits for vectors ``[time, batch, embedding]``."""
+        position = torch.arange(len(x), device=x.device).unsqueeze(1)
         inside = position < lengths  # [time, batch]
         mirrored = torch.where(inside, lengths - 1 - position, position)
-        x = self.embedding(ids)  # [time, batch, embedding]
         if self.training:
             # the same elements of every step's vector: one mask a text (Gal & Ghahramani 2016), and far cheaper
             x = x * _mask(x[:1], self.config.embedding_dropout, random)
