@@ -22,8 +22,6 @@ from sortgate.errors import TrainingError
 from sortgate.inference import Classifier
 from sortgate_training import checkpoint, precision, refit
 from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
-from sortgate_training.data import Corpus
-from sortgate_training.refit import together
 
 Rows = list[tuple[str, str]]
 SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "optimizer.learning_rate=0.02", "patience=9")
@@ -133,13 +131,20 @@ def test_sets_of_labels(tmp_path: Path, rows: Callable[..., Rows], write_rows: C
     assert other.metrics["refit"]["texts"] == 400
 
 
-def test_texts_of_labels_that_were_not_learned_are_left_out() -> None:
-    train_texts = Corpus(["x", "y"], ["a", "b"], "t")
-    both = together(train_texts, Corpus(["z", "w"], ["a", "c"], "v"), ["a", "b"])
-    assert (both.texts, both.labels) == (["x", "y", "z"], ["a", "b", "a"])
-    sets = Corpus(["x"], [], "t", sets=[("a",)])
-    both = together(sets, Corpus(["z", "w", "v"], [], "v", sets=[("a", "b"), (), ("b",)]), ["a"])
-    assert (both.texts, both.sets) == (["x", "w"], [("a",), ()])
+def test_test_texts_among_the_validation_texts_do_not_teach(
+    tmp_path: Path,
+    rows: Callable[..., Rows],
+    write_rows: Callable[[Path, Rows], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = str(write_rows(tmp_path / "train.csv", rows(200)))
+    arguments = command("--out", str(tmp_path / "toy"), data, "--validation", data)
+    assert run(arguments) == 0
+    said = capsys.readouterr().err
+    kept = Bundle.open(tmp_path / "toy").manifest
+    judged = kept.data["test"]["texts"]
+    assert f"train.csv: {judged} texts are test texts too, and so not learned from" in said
+    assert kept.metrics["refit"]["texts"] == kept.data["train"]["texts"] + 200 - judged
 
 
 @pytest.mark.parametrize(("refit_", "tokens", "expected"), [

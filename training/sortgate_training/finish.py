@@ -236,7 +236,7 @@ def _rivals(
     learned, several = train, train.sets is not None
     # where a text may have several labels, thresholds are chosen on the validation texts, so that these teach nothing
     if len(parts.test) and not several:
-        learned = Corpus(train.texts + validation.texts, train.labels + validation.labels, train.source)
+        learned = parts.together()
     reason = skipping(config.report.baselines, learned.texts, len(learned.counts()), several=several)
     if reason:
         return [], reason

@@ -81,8 +81,11 @@ def refit(
         folder: of the run, None keeps no checkpoints.
         every_s: seconds between two checkpoints within an epoch.
     """
-    both = together(parts.train, parts.validation, fitted.labels)
-    say(f"training again, from all {len(both):,} training and validation texts, for {decided.epochs} epochs")
+    both = parts.together()
+    if shared := parts.shared():
+        say(f"{parts.validation.source}: {shared:,} texts are test texts too, and so not learned from")
+    epochs = f"{decided.epochs} epoch{'' if decided.epochs == 1 else 's'}"
+    say(f"training again, from all {len(both):,} training and validation texts, for {epochs}")
     started = time.monotonic()
     try:
         again = _train(both, fitted, decided, parts, config, registry, where, threads, watch, folder, say, every_s)
@@ -96,20 +99,6 @@ def refit(
         return None
     say(f"trained again in {time.monotonic() - started:.0f} s: this classifier is served")
     return again
-
-
-def together(train: Corpus, validation: Corpus, labels: list[str]) -> Corpus:
-    """Return both as one corpus, of which validation texts may have no other labels than ``labels``."""
-    known = set(labels)
-    kept = [row for row, names in enumerate(validation.label_sets) if known.issuperset(names)]
-    more = validation.select(kept, validation.source)
-    return replace(
-        train,
-        texts=train.texts + more.texts,
-        labels=train.labels + more.labels,
-        sets=None if train.sets is None or more.sets is None else train.sets + more.sets,
-        source=f"{train.source} and {validation.source}",
-    )
 
 
 def _train(
