@@ -21,7 +21,10 @@ from sortgate.cli import run
 from sortgate.errors import TrainingError
 from sortgate.inference import Classifier
 from sortgate_training import checkpoint, precision, refit
+from sortgate_training import run as run_module
 from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
+from sortgate_training.joining import weigh_and_join
+from sortgate_training.runfolder import RunFolder
 
 Rows = list[tuple[str, str]]
 SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "optimizer.learning_rate=0.02", "patience=9")
@@ -155,7 +158,9 @@ def test_auto_is_for_what_does_not_take_long(refit_: Any, tokens: int, expected:
 
 
 def test_a_time_budget_leaves_it_out(files: Path, tmp_path: Path) -> None:
-    assert "refit" not in train(tmp_path / "toy", str(files), "--time-budget", "2m", "--set", "refit=true").metrics
+    metrics = train(tmp_path / "toy", str(files), "--time-budget", "2m", "--set", "refit=true").metrics
+    assert "refit" not in metrics
+    assert "refit=true: there is no second training within a time budget" in metrics["notes"]
 
 
 @pytest.mark.parametrize("error", [TrainingError("no luck"), KeyboardInterrupt()])
@@ -173,6 +178,51 @@ def test_when_it_comes_to_nothing_the_first_is_served(
     manifest = Bundle.open(tmp_path / "toy").manifest
     assert manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
     assert "refit" not in manifest.metrics
+    assert any("the classifier of the first one is served" in note for note in manifest.metrics["notes"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_first_training_leaves_out_the_second(
+    files: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def weigh(*arguments: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return weigh_and_join(*arguments)
+
+    monkeypatch.setattr(run_module, "weigh_and_join", weigh)
+    manifest = train(tmp_path / "toy", str(files))
+    assert manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
+    assert any("there was no second training" in note for note in manifest.metrics["notes"])
+
+
+def test_a_second_signal_says_how_to_get_the_bundle(
+    files: Path, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    arguments = command("--out", str(tmp_path / "toy"), str(files))
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "finish", stop)
+        assert run(arguments) == 130
+    assert f"there is no bundle yet; --resume goes on with {tmp_path / 'toy' / '.run'}" in capsys.readouterr().err
+    assert run([*arguments, "--resume"]) == 0
+    model = Bundle.open(tmp_path / "toy").manifest.files["model.onnx"]
+    assert model == Bundle.open(again).manifest.files["model.onnx"]
+
+
+def test_without_a_place_for_its_checkpoints_it_goes_on(
+    files: Path, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: RunFolder) -> None:  # noqa: ARG001 - a method's signature
+        raise TrainingError("No space left on device")
+
+    monkeypatch.setattr(RunFolder, "refit", full)
+    assert run(command("--out", str(tmp_path / "toy"), str(files))) == 0
+    assert "no checkpoint of the second training can be written (No space left" in capsys.readouterr().err
+    model = Bundle.open(tmp_path / "toy").manifest.files["model.onnx"]
+    assert model == Bundle.open(again).manifest.files["model.onnx"]
 
 
 def process_of(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:

@@ -66,6 +66,7 @@ class Fitted:
         record: what the bundle keeps of further sources, such as teachers, by kind.
         more: further texts that were learned from.
         learned: how many texts were learned from in the second training; 0 in the first.
+        notes: why there was no second training, where that needs to be said.
     """
 
     path: TextPath
@@ -80,6 +81,7 @@ class Fitted:
     record: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Corpus] = field(default_factory=dict)
     learned: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def finish(
             *fitted.chosen.cut.notes,
             chosen.reason,
             fitted.shift is not None and ADJUSTED_SCORES,
+            *fitted.notes,
             refitted is not None and _refit_note(refitted, judged_on),
         )
         if words

@@ -19,10 +19,12 @@ from sortgate.errors import TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded
 from sortgate_training.begin import begin
+from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finish import Fitted
+from sortgate_training.interrupt import Stop
 from sortgate_training.joining import Factors, join
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
@@ -90,15 +92,37 @@ def refit(
     try:
         again = _train(both, fitted, decided, parts, config, registry, where, threads, watch, folder, say, every_s)
     except TrainingError as error:
-        say(f"the second training failed ({error}); the classifier of the first one is served")
-        return None
+        return _first(fitted, f"failed ({error})", say)
     except KeyboardInterrupt:
         again = None
     if again is None:
-        say("the second training was stopped; the classifier of the first one is served")
-        return None
+        return _first(fitted, "was stopped", say)
     say(f"trained again in {time.monotonic() - started:.0f} s: this classifier is served")
     return again
+
+
+def _first(fitted: Fitted, what: str, say: Callable[[str], None]) -> None:
+    """Say, here and in the bundle, that the second training came to nothing."""
+    fitted.notes.append(f"the second training {what}; the classifier of the first one is served")
+    say(fitted.notes[-1])
+
+
+def left_out(config: TrainingConfig, tokens: int, *, budget: bool, taught: bool, stop: Stop) -> str | None:
+    """Return why there is no second training, nothing where that goes without saying; None where there is one.
+
+    Args:
+        config: of the first training.
+        tokens: of its texts.
+        budget: whether there is a time budget.
+        taught: whether there are teachers.
+        stop: whether someone asked to stop.
+    """
+    if not config.refits(tokens):
+        return ""
+    if budget or taught:
+        where = "within a time budget" if budget else "in distillation"
+        return f"refit=true: there is no second training {where}" if config.refit is True else ""
+    return f"stopped by {stop.reason}: there was no second training" if stop.requested else None
 
 
 def _train(
@@ -119,7 +143,8 @@ def _train(
     control = Control(every_s=every_s, until=decided.epochs, device=where)
     tables = None
     if folder is not None:
-        folder, control.resumed = folder.refit()
+        folder, control.resumed = _folder_of(folder, say)
+    if folder is not None:
         control.save = folder.save
         tables = folder.load_ngrams()
         if control.resumed is not None:
@@ -152,3 +177,12 @@ def _train(
 
 def _nothing(sentence: str) -> None:
     """Say nothing: the first training has said it."""
+
+
+def _folder_of(folder: RunFolder, say: Callable[[str], None]) -> tuple[RunFolder | None, Checkpoint | None]:
+    """Return the second training's folder and checkpoint; without a place to write, training goes on without."""
+    try:
+        return folder.refit()
+    except TrainingError as error:
+        say(f"no checkpoint of the second training can be written ({error}); training goes on")
+        return None, None
