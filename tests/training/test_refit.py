@@ -157,6 +157,13 @@ def test_auto_is_for_what_does_not_take_long(refit_: Any, tokens: int, expected:
     assert TrainingConfig(refit=refit_).refits(tokens) is expected
 
 
+def test_there_is_none_where_all_validation_texts_are_test_texts(files: Path, tmp_path: Path) -> None:
+    test = str(files / "test.csv")
+    metrics = train(tmp_path / "toy", str(files / "train.csv"), "--validation", test, "--test", test).metrics
+    assert "refit" not in metrics
+    assert "validation texts are all test texts too: there was no second training" in metrics["notes"]
+
+
 def test_a_time_budget_leaves_it_out(files: Path, tmp_path: Path) -> None:
     metrics = train(tmp_path / "toy", str(files), "--time-budget", "2m", "--set", "refit=true").metrics
     assert "refit" not in metrics

@@ -88,31 +88,31 @@ def refit(
         say(f"{parts.validation.source}: {shared:,} texts are test texts too, and so not learned from")
     epochs = f"{decided.epochs} epoch{'' if decided.epochs == 1 else 's'}"
     say(f"training again, from all {len(both):,} training and validation texts, for {epochs}")
-    started = time.monotonic()
+    started, what = time.monotonic(), "was stopped"
     try:
         again = _train(both, fitted, decided, parts, config, registry, where, threads, watch, folder, say, every_s)
     except TrainingError as error:
-        return _first(fitted, f"failed ({error})", say)
+        again, what = None, f"failed ({error})"
     except KeyboardInterrupt:
         again = None
     if again is None:
-        return _first(fitted, "was stopped", say)
+        note = f"the second training {what}; the classifier of the first one is served"
+        say(note)
+        fitted.notes.append(note)
+        return None
     say(f"trained again in {time.monotonic() - started:.0f} s: this classifier is served")
     return again
 
 
-def _first(fitted: Fitted, what: str, say: Callable[[str], None]) -> None:
-    """Say, here and in the bundle, that the second training came to nothing."""
-    fitted.notes.append(f"the second training {what}; the classifier of the first one is served")
-    say(fitted.notes[-1])
-
-
-def left_out(config: TrainingConfig, tokens: int, *, budget: bool, taught: bool, stop: Stop) -> str | None:
+def left_out(
+    config: TrainingConfig, tokens: int, parts: Parts, *, budget: bool, taught: bool, stop: Stop
+) -> str | None:
     """Return why there is no second training, nothing where that goes without saying; None where there is one.
 
     Args:
         config: of the first training.
         tokens: of its texts.
+        parts: the texts.
         budget: whether there is a time budget.
         taught: whether there are teachers.
         stop: whether someone asked to stop.
@@ -122,7 +122,11 @@ def left_out(config: TrainingConfig, tokens: int, *, budget: bool, taught: bool,
     if budget or taught:
         where = "within a time budget" if budget else "in distillation"
         return f"refit=true: there is no second training {where}" if config.refit is True else ""
-    return f"stopped by {stop.reason}: there was no second training" if stop.requested else None
+    if stop.requested:
+        return f"stopped by {stop.reason}: there was no second training"
+    if len(parts.together()) == len(parts.train):
+        return "validation texts are all test texts too: there was no second training"
+    return None
 
 
 def _train(

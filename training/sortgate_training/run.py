@@ -188,7 +188,7 @@ def train_bundle(
             fitted.more["unlabelled"] = unlabelled
         refitted = None
         tokens = int(start.learned.lengths.sum())
-        without = left_out(config, tokens, budget=budget is not None, taught=teaching is not None, stop=stop)
+        without = left_out(config, tokens, parts, budget=budget is not None, taught=teaching is not None, stop=stop)
         if without is None:
             strength = None if tables is None else tables.strength
             decided = Decided(history.best, config.epochs_of(len(batches)), strength, factors)
