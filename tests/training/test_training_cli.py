@@ -205,6 +205,7 @@ def refuse(arguments: list[str], says: str, out: Path, capsys: pytest.CaptureFix
         (b"", "the file is empty"),
         (b"text,label\n", "no rows"),
         (b"a,b,c\n1,2,3\n", "there are 'a', 'b', 'c'"),
+        (b"text,label,label\nx,a,b\ny,b,a\n", "2 columns are called 'label'; rename the others"),
         (b"text,label\nx,a\ny,a\n", "only one label, 'a'"),
         (b"text,label\nx,a\ny,a\nz,b\n", "one example only for label 'b'"),
         (b"text,label\n,a\n,b\n", "no labelled text"),
