@@ -6,6 +6,7 @@ Nothing that goes wrong in it costs the classifier of the first.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +84,21 @@ def test_validation_texts_teach(first: Path, again: Path) -> None:
     assert "refit" not in Bundle.open(first).manifest.metrics
 
 
+def learned_from(bundle: Bundle) -> list[int]:
+    """Return the report's last column of the first table with one: texts that each label was learned from."""
+    table = bundle.read("report.html").decode().partition("learned from")[2].partition("</table>")[0]
+    return [int(re.findall(r"<td[^>]*>([^<]*)</td>", row)[-1]) for row in table.split("<tr>")[1:]]
+
+
+def test_the_report_counts_what_was_learned_from(first: Path, again: Path) -> None:
+    for path, parts in ((first, ["train"]), (again, ["train", "validation"])):
+        bundle = Bundle.open(path)
+        counts = [
+            sum(bundle.manifest.data[part]["labels"][label] for part in parts) for label in bundle.manifest.labels
+        ]
+        assert learned_from(bundle) == counts
+
+
 def test_what_was_chosen_stays(first: Path, again: Path) -> None:
     one, other = Bundle.open(first).manifest, Bundle.open(again).manifest
     assert one.temperature == other.temperature
@@ -111,6 +127,8 @@ def test_golden_texts_and_precision_are_of_what_is_served(
     manifest = train(tmp_path / "toy", str(files), *more)
     assert manifest.model.precision == ("int8" if "int8" in more else "float32")
     assert manifest.metrics["refit"]["texts"] == 520
+    measured = ", and what int8 changes, are of the one before"
+    assert any(measured in note for note in manifest.metrics["notes"]) == ("int8" in more)
     judged = manifest.metrics["test"]
     classifier = Classifier.load(tmp_path / "toy")  # answers the golden texts, or refuses to load
     texts, labels = zip(
@@ -132,6 +150,17 @@ def test_sets_of_labels(tmp_path: Path, rows: Callable[..., Rows], write_rows: C
     assert one.thresholds == other.thresholds
     assert one.files["model.onnx"] != other.files["model.onnx"]
     assert other.metrics["refit"]["texts"] == 400
+
+
+def test_baselines_of_sets_of_labels_are_said_to_learn_from_training_texts(
+    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
+) -> None:
+    made = [(text, "label a|label b" if number % 3 else label) for number, (text, label) in enumerate(rows(200))]
+    data = write_rows(tmp_path / "train.csv", made)
+    arguments = [part for part in command("--out", str(tmp_path / "toy"), str(data)) if part != "--no-baselines"]
+    assert run([*arguments, "--quiet", "--label-separator", "|"]) == 0
+    page = Bundle.open(tmp_path / "toy").read("report.html").decode()
+    assert "Trained on the training texts in" in page
 
 
 def test_test_texts_among_the_validation_texts_do_not_teach(

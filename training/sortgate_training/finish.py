@@ -173,7 +173,7 @@ def finish(
         validation=validation,
         history=fitted.history,
         multi_label=judged.sets is not None,
-        learned=counts,
+        learned=parts.together().counts() if refitted is not None and len(parts.test) else counts,
         speed=texts_per_second(single, part.texts),
         size=sum(map(len, files.values())),
         notes=notes,
@@ -223,6 +223,8 @@ def _manifest(name: str, parts: Parts, config: TrainingConfig, fitted: Fitted, p
 
 def _refit_note(refitted: Fitted, judged_on: str) -> str:
     which = "figures of validation texts" if judged_on == "test" else "all figures"
+    if refitted.chosen.info.precision == "int8":
+        which += ", and what int8 changes,"
     return (
         f"when everything was chosen, the classifier was trained again from {refitted.learned:,} training and "
         f"validation texts; {which} are of the one before, which had not seen them"
@@ -243,7 +245,7 @@ def _rivals(
     reason = skipping(config.report.baselines, learned.texts, len(learned.counts()), several=several)
     if reason:
         return [], reason
-    say("baselines: training TF-IDF with linear SVMs on the same texts")
+    say(f"baselines: training TF-IDF with linear SVMs on the {'training' if several else 'same'} texts")
     if several:
         return train_baselines(learned, texts, say, held_out=validation, goal=parse_goal(config.thresholds.goal))
     return train_baselines(learned, texts, say)
