@@ -70,6 +70,16 @@ def test_labels_may_overlap_but_not_be_others(folder: Path, capsys: pytest.Captu
     assert "no label in common" in error
 
 
+def test_a_file_that_was_learned_from_judges_nothing_new(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["evaluate", str(folder / "one")], ["compare", str(folder / "one"), str(folder / "two")]):
+        assert run([*command, str(folder / "one.csv"), str(folder / "test.csv")]) == 0
+        said = capsys.readouterr().err
+        assert said.count("one was trained from texts of this very file") == 1
+        assert "two was trained" not in said
+        assert run([*command, str(folder / "test.csv"), "--json"]) == 0
+        assert not any("was trained from" in note for note in json.loads(capsys.readouterr().out)["notes"])
+
+
 def test_texts_with_other_labels_judge_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test = str(folder / "test.csv")
     for command in (

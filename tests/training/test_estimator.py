@@ -153,6 +153,7 @@ def test_a_series_of_texts() -> None:
         ([1, 2], ["a", "b"], "element 0 is of type int"),
         (["x", None], ["a", "b"], "element 1 is of type NoneType"),
         (["x", "y"], None, "y to be passed"),
+        ([], [], "at least two texts of each label"),
         (["x", "y"], ["a"], "X has 2 texts and y has 1 labels"),
         (["x", "y"], ["a", "a"], "1 class"),
         (["x", "y"], ["a", None], "none may be missing"),

@@ -208,3 +208,23 @@ def test_a_table_of_targets_stays_one() -> None:
     batch = texts.batch([1, 0])
     assert batch.targets.tolist() == [[False, False], [True, False]]
     assert len(batch) == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "setting", "says"),
+    [
+        ("a|b", 'abstain.goal="precision>=0.9"', "abstain.goal is for one label a text; with several, set thresholds"),
+        ("b", 'thresholds.goal="recall>=0.9"', "thresholds.goal is for several labels a text (--label-separator)"),
+    ],
+)
+def test_a_goal_of_the_other_task_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], label: str, setting: str, says: str
+) -> None:
+    data, out = tmp_path / "d.csv", tmp_path / "toy"
+    data.write_text("text,label\n" + "\n".join(f"word{i} text,{label if i % 2 else 'a'}" for i in range(30)))
+    separator = ["--label-separator", "|"] if "|" in label else []
+    assert run(["train", str(data), "--out", str(out), "--quiet", "--set", setting, *separator]) != 0
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not out.exists()

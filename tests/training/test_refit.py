@@ -6,6 +6,7 @@ Nothing that goes wrong in it costs the classifier of the first.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,9 +22,10 @@ from sortgate.cli import run
 from sortgate.errors import TrainingError
 from sortgate.inference import Classifier
 from sortgate_training import checkpoint, precision, refit
+from sortgate_training import run as run_module
 from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
-from sortgate_training.data import Corpus
-from sortgate_training.refit import together
+from sortgate_training.joining import weigh_and_join
+from sortgate_training.runfolder import RunFolder
 
 Rows = list[tuple[str, str]]
 SETTINGS = ("model.hidden=8", "model.embedding=16", "batch_size=16", "optimizer.learning_rate=0.02", "patience=9")
@@ -82,6 +84,21 @@ def test_validation_texts_teach(first: Path, again: Path) -> None:
     assert "refit" not in Bundle.open(first).manifest.metrics
 
 
+def learned_from(bundle: Bundle) -> list[int]:
+    """Return the report's last column of the first table with one: texts that each label was learned from."""
+    table = bundle.read("report.html").decode().partition("learned from")[2].partition("</table>")[0]
+    return [int(re.findall(r"<td[^>]*>([^<]*)</td>", row)[-1]) for row in table.split("<tr>")[1:]]
+
+
+def test_the_report_counts_what_was_learned_from(first: Path, again: Path) -> None:
+    for path, parts in ((first, ["train"]), (again, ["train", "validation"])):
+        bundle = Bundle.open(path)
+        counts = [
+            sum(bundle.manifest.data[part]["labels"][label] for part in parts) for label in bundle.manifest.labels
+        ]
+        assert learned_from(bundle) == counts
+
+
 def test_what_was_chosen_stays(first: Path, again: Path) -> None:
     one, other = Bundle.open(first).manifest, Bundle.open(again).manifest
     assert one.temperature == other.temperature
@@ -110,6 +127,8 @@ def test_golden_texts_and_precision_are_of_what_is_served(
     manifest = train(tmp_path / "toy", str(files), *more)
     assert manifest.model.precision == ("int8" if "int8" in more else "float32")
     assert manifest.metrics["refit"]["texts"] == 520
+    measured = ", and what int8 changes, are of the one before"
+    assert any(measured in note for note in manifest.metrics["notes"]) == ("int8" in more)
     judged = manifest.metrics["test"]
     classifier = Classifier.load(tmp_path / "toy")  # answers the golden texts, or refuses to load
     texts, labels = zip(
@@ -133,13 +152,31 @@ def test_sets_of_labels(tmp_path: Path, rows: Callable[..., Rows], write_rows: C
     assert other.metrics["refit"]["texts"] == 400
 
 
-def test_texts_of_labels_that_were_not_learned_are_left_out() -> None:
-    train_texts = Corpus(["x", "y"], ["a", "b"], "t")
-    both = together(train_texts, Corpus(["z", "w"], ["a", "c"], "v"), ["a", "b"])
-    assert (both.texts, both.labels) == (["x", "y", "z"], ["a", "b", "a"])
-    sets = Corpus(["x"], [], "t", sets=[("a",)])
-    both = together(sets, Corpus(["z", "w", "v"], [], "v", sets=[("a", "b"), (), ("b",)]), ["a"])
-    assert (both.texts, both.sets) == (["x", "w"], [("a",), ()])
+def test_baselines_of_sets_of_labels_are_said_to_learn_from_training_texts(
+    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
+) -> None:
+    made = [(text, "label a|label b" if number % 3 else label) for number, (text, label) in enumerate(rows(200))]
+    data = write_rows(tmp_path / "train.csv", made)
+    arguments = [part for part in command("--out", str(tmp_path / "toy"), str(data)) if part != "--no-baselines"]
+    assert run([*arguments, "--quiet", "--label-separator", "|"]) == 0
+    page = Bundle.open(tmp_path / "toy").read("report.html").decode()
+    assert "Trained on the training texts in" in page
+
+
+def test_test_texts_among_the_validation_texts_do_not_teach(
+    tmp_path: Path,
+    rows: Callable[..., Rows],
+    write_rows: Callable[[Path, Rows], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = str(write_rows(tmp_path / "train.csv", rows(200)))
+    arguments = command("--out", str(tmp_path / "toy"), data, "--validation", data)
+    assert run(arguments) == 0
+    said = capsys.readouterr().err
+    kept = Bundle.open(tmp_path / "toy").manifest
+    judged = kept.data["test"]["texts"]
+    assert f"train.csv: {judged} texts are test texts too, and so not learned from" in said
+    assert kept.metrics["refit"]["texts"] == kept.data["train"]["texts"] + 200 - judged
 
 
 @pytest.mark.parametrize(("refit_", "tokens", "expected"), [
@@ -149,8 +186,17 @@ def test_auto_is_for_what_does_not_take_long(refit_: Any, tokens: int, expected:
     assert TrainingConfig(refit=refit_).refits(tokens) is expected
 
 
+def test_there_is_none_where_all_validation_texts_are_test_texts(files: Path, tmp_path: Path) -> None:
+    test = str(files / "test.csv")
+    metrics = train(tmp_path / "toy", str(files / "train.csv"), "--validation", test, "--test", test).metrics
+    assert "refit" not in metrics
+    assert "validation texts are all test texts too: there was no second training" in metrics["notes"]
+
+
 def test_a_time_budget_leaves_it_out(files: Path, tmp_path: Path) -> None:
-    assert "refit" not in train(tmp_path / "toy", str(files), "--time-budget", "2m", "--set", "refit=true").metrics
+    metrics = train(tmp_path / "toy", str(files), "--time-budget", "2m", "--set", "refit=true").metrics
+    assert "refit" not in metrics
+    assert "refit=true: there is no second training within a time budget" in metrics["notes"]
 
 
 @pytest.mark.parametrize("error", [TrainingError("no luck"), KeyboardInterrupt()])
@@ -168,6 +214,51 @@ def test_when_it_comes_to_nothing_the_first_is_served(
     manifest = Bundle.open(tmp_path / "toy").manifest
     assert manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
     assert "refit" not in manifest.metrics
+    assert any("the classifier of the first one is served" in note for note in manifest.metrics["notes"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_first_training_leaves_out_the_second(
+    files: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def weigh(*arguments: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return weigh_and_join(*arguments)
+
+    monkeypatch.setattr(run_module, "weigh_and_join", weigh)
+    manifest = train(tmp_path / "toy", str(files))
+    assert manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
+    assert any("there was no second training" in note for note in manifest.metrics["notes"])
+
+
+def test_a_second_signal_says_how_to_get_the_bundle(
+    files: Path, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    arguments = command("--out", str(tmp_path / "toy"), str(files))
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "finish", stop)
+        assert run(arguments) == 130
+    assert f"there is no bundle yet; --resume goes on with {tmp_path / 'toy' / '.run'}" in capsys.readouterr().err
+    assert run([*arguments, "--resume"]) == 0
+    model = Bundle.open(tmp_path / "toy").manifest.files["model.onnx"]
+    assert model == Bundle.open(again).manifest.files["model.onnx"]
+
+
+def test_without_a_place_for_its_checkpoints_it_goes_on(
+    files: Path, again: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: RunFolder) -> None:  # noqa: ARG001 - a method's signature
+        raise TrainingError("No space left on device")
+
+    monkeypatch.setattr(RunFolder, "refit", full)
+    assert run(command("--out", str(tmp_path / "toy"), str(files))) == 0
+    assert "no checkpoint of the second training can be written (No space left" in capsys.readouterr().err
+    model = Bundle.open(tmp_path / "toy").manifest.files["model.onnx"]
+    assert model == Bundle.open(again).manifest.files["model.onnx"]
 
 
 def process_of(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:

@@ -206,3 +206,4 @@ def test_a_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch
     found = checkpoint.load(tmp_path, print)
     assert found is not None
     assert found.facts["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.NAME], "a full disk is left as it was"

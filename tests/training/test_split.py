@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sortgate_training.config import SplitConfig
 from sortgate_training.data import Corpus
-from sortgate_training.split import divide, stratified_split
+from sortgate_training.split import Parts, divide, stratified_split
 
 
 def corpus(count: int, labels: str = "abc") -> Corpus:
@@ -98,3 +98,13 @@ def test_shares_hold_for_each_label_of_sets() -> None:
     held_out, whole = data.select(split.validation, "held out").counts(), data.counts()
     for label in chances:
         assert held_out[label] / whole[label] == pytest.approx(0.2, abs=0.03)
+
+
+def test_what_is_learned_from_in_the_end_has_no_unknown_label_and_no_test_text() -> None:
+    train, test = Corpus(["x", "y"], ["a", "b"], "t"), Corpus(["j"], ["a"], "j")
+    parts = Parts(train, Corpus(["z", "w", "j"], ["a", "c", "a"], "v"), test)
+    assert (parts.together().texts, parts.together().labels) == (["x", "y", "z"], ["a", "b", "a"])
+    assert parts.shared() == 1
+    sets = Corpus(["x"], [], "t", sets=[("a",)])
+    parts = Parts(sets, Corpus(["z", "w", "v", "j"], [], "v", sets=[("a", "b"), (), ("b",), ()]), test)
+    assert (parts.together().texts, parts.together().sets) == (["x", "w"], [("a",), ()])

@@ -205,6 +205,7 @@ def refuse(arguments: list[str], says: str, out: Path, capsys: pytest.CaptureFix
         (b"", "the file is empty"),
         (b"text,label\n", "no rows"),
         (b"a,b,c\n1,2,3\n", "there are 'a', 'b', 'c'"),
+        (b"text,label,label\nx,a,b\ny,b,a\n", "2 columns are called 'label'; rename the others"),
         (b"text,label\nx,a\ny,a\n", "only one label, 'a'"),
         (b"text,label\nx,a\ny,a\nz,b\n", "one example only for label 'b'"),
         (b"text,label\n,a\n,b\n", "no labelled text"),
@@ -237,6 +238,7 @@ def test_bad_data_is_one_line(
         (["--test", "none.csv"], "none.csv: No such file"),
         (["--time-budget", "soon"], "'soon' is no time: write 90s, 5m or 1h"),
         (["--resume"], "there is no unfinished run"),
+        (["--set", "limits.max_characters=1"], "each is longer than limits.max_text_bytes or limits.max_characters"),
         pytest.param(
             ["--device", "cuda"],
             "sees no CUDA device",
@@ -312,6 +314,13 @@ def test_a_place_without_room_is_refused_before_training(
     assert run(["train", str(files), "--out", str(tmp_path / out)]) == 78
     assert says in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_run_folder_that_is_a_file_is_refused_before_training(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    refuse(["train", str(files), "--run-folder", str(tmp_path / "file")], "--run-folder", tmp_path / "toy", capsys)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,11 +36,16 @@ def write_arrays(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, Any]
     """
     part = path.with_name(f"{path.name}.part")
     text = np.frombuffer(json.dumps({"format": FORMAT, **facts}).encode(), dtype=np.uint8)
-    with part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{"facts": text, **arrays})
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **{"facts": text, **arrays})
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # a full disk is needed for the bundle
+        raise
     _sync_folder(path.parent)
 
 

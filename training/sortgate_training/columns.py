@@ -40,7 +40,8 @@ def choose_names(path: Path, names: Sequence[str], text: str | None, label: str 
     """Choose among ``names``.
 
     Raises:
-        DataError: a column that was asked for is not there, or none can be told to be the one; says which exist.
+        DataError: a column that was asked for is not there or there twice, or none can be told to be the one; says
+            which exist.
     """
     for wanted, option in ((text, "--text-column"), (label, "--label-column")):
         if wanted is not None and wanted not in names:
@@ -56,6 +57,7 @@ def choose_names(path: Path, names: Sequence[str], text: str | None, label: str 
             f"{path}: cannot tell which column holds the {'text' if text is None else 'label'}: there are "
             f"{_listed(names)}; name it with {' and '.join(missing) or '--text-column and --label-column'}"
         )
+    _check_single(path, names, text, label)
     return TextAndLabel(text, label)
 
 
@@ -74,6 +76,7 @@ def choose_text(path: Path, names: Sequence[str], text: str | None) -> str:
         raise DataError(
             f"{path}: cannot tell which column holds the text: there are {_listed(names)}; name it with --text-column"
         )
+    _check_single(path, names, found)
     return found
 
 
@@ -104,6 +107,11 @@ def choose_by_values(path: Path, first: Sequence[str], body: Sequence[tuple[str,
     has_header = not any(row[label_at] == first[label_at] for row in body)
     note = f"{path.name}: column {label_at + 1} taken as the label" + ("" if has_header else "; no header")
     return Columns(1 - label_at, label_at, has_header, [note])
+
+
+def _check_single(path: Path, names: Sequence[str], *chosen: str) -> None:
+    if twice := next((name for name in chosen if names.count(name) > 1), None):
+        raise DataError(f"{path}: {names.count(twice)} columns are called {twice!r}; rename the others")
 
 
 def _usual(names: Sequence[str], usual: Sequence[str], taken: str | None) -> str | None:

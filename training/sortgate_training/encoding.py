@@ -31,7 +31,12 @@ def encode_part(
             targets.append(numbers)
             rows.append(row)
     if not texts:
-        raise DataError(f"{corpus.source}: no text is left after normalizing and tokenizing")
+        raise DataError(
+            f"{corpus.source}: no text is left after normalizing and tokenizing: each is longer than "
+            "limits.max_text_bytes or limits.max_characters, or without tokens; see `sortgate check`"
+            if failed
+            else f"{corpus.source}: no text is left: none has a label that was learned"
+        )
     if failed:
         say(f"{corpus.source}: {failed} of {len(corpus)} texts cannot be used (too long, or no tokens): left out")
     cut = sum(text.truncated > 0 for text in texts)

@@ -39,6 +39,8 @@ def as_labels(y: Any, texts: int) -> tuple[Any, list[str]]:
     """
     if y is None:
         raise ValueError("SortgateClassifier requires y to be passed, but the target y is None")
+    if not texts:
+        raise ValueError("Found array with 0 sample(s): X must hold at least two texts of each label")
     targets = column_or_1d(y, warn=True)
     if len(targets) != texts:
         raise ValueError(f"X has {texts} texts and y has {len(targets)} labels")

@@ -66,6 +66,7 @@ class Fitted:
         record: what the bundle keeps of further sources, such as teachers, by kind.
         more: further texts that were learned from.
         learned: how many texts were learned from in the second training; 0 in the first.
+        notes: why there was no second training, where that needs to be said.
     """
 
     path: TextPath
@@ -80,6 +81,7 @@ class Fitted:
     record: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Corpus] = field(default_factory=dict)
     learned: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def finish(
             *fitted.chosen.cut.notes,
             chosen.reason,
             fitted.shift is not None and ADJUSTED_SCORES,
+            *fitted.notes,
             refitted is not None and _refit_note(refitted, judged_on),
         )
         if words
@@ -170,7 +173,7 @@ def finish(
         validation=validation,
         history=fitted.history,
         multi_label=judged.sets is not None,
-        learned=counts,
+        learned=parts.together().counts() if refitted is not None and len(parts.test) else counts,
         speed=texts_per_second(single, part.texts),
         size=sum(map(len, files.values())),
         notes=notes,
@@ -220,6 +223,8 @@ def _manifest(name: str, parts: Parts, config: TrainingConfig, fitted: Fitted, p
 
 def _refit_note(refitted: Fitted, judged_on: str) -> str:
     which = "figures of validation texts" if judged_on == "test" else "all figures"
+    if refitted.chosen.info.precision == "int8":
+        which += ", and what int8 changes,"
     return (
         f"when everything was chosen, the classifier was trained again from {refitted.learned:,} training and "
         f"validation texts; {which} are of the one before, which had not seen them"
@@ -236,11 +241,11 @@ def _rivals(
     learned, several = train, train.sets is not None
     # where a text may have several labels, thresholds are chosen on the validation texts, so that these teach nothing
     if len(parts.test) and not several:
-        learned = Corpus(train.texts + validation.texts, train.labels + validation.labels, train.source)
+        learned = parts.together()
     reason = skipping(config.report.baselines, learned.texts, len(learned.counts()), several=several)
     if reason:
         return [], reason
-    say("baselines: training TF-IDF with linear SVMs on the same texts")
+    say(f"baselines: training TF-IDF with linear SVMs on the {'training' if several else 'same'} texts")
     if several:
         return train_baselines(learned, texts, say, held_out=validation, goal=parse_goal(config.thresholds.goal))
     return train_baselines(learned, texts, say)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sortgate.errors import ConfigurationError
-from sortgate_training.config import TrainingConfig
+from sortgate_training.config import ThresholdsConfig, TrainingConfig
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -37,11 +37,17 @@ def advise(*, several: bool) -> str:
 
 
 def check_task(config: TrainingConfig, *, several: bool) -> None:
-    """Refuse, before any training, what is for one label a text only.
+    """Refuse, before any training, what is for one label a text only, or for several.
 
     Raises:
-        ConfigurationError: it is set, and texts have several labels.
+        ConfigurationError: it is set, and texts have several labels, or one.
     """
+    if several and config.abstain.goal:
+        raise ConfigurationError("abstain.goal is for one label a text; with several, set thresholds.goal")
+    if not several and config.thresholds.goal != ThresholdsConfig().goal:
+        raise ConfigurationError(
+            "thresholds.goal is for several labels a text (--label-separator); with one, set abstain.goal"
+        )
     for key in config.favours() if several else ():
         if key != "loss.class_weights":
             raise ConfigurationError(

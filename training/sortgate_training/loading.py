@@ -7,7 +7,8 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -48,7 +49,10 @@ def load_config(
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`")
-        raise ConfigurationError(f"configuration{f' key {key}' if key else ''}: {what[:1].lower()}{what[1:]}") from None
+        said = f"{what[:1].lower()}{what[1:]}"
+        if "enum value" in what and (choices := ", ".join(_choices(key))):
+            said = f"{said}; there are {choices}"
+        raise ConfigurationError(f"configuration{f' key {key}' if key else ''}: {said}") from None
 
 
 def _apply_preset(tables: dict[str, Any]) -> None:
@@ -72,6 +76,23 @@ def _fields(struct: Any, prefix: str = "") -> Iterator[str]:
             yield from _fields(field.type, f"{prefix}{field.encode_name}.")
         else:
             yield prefix + field.encode_name
+
+
+def _choices(key: str) -> Iterator[str]:
+    """Yield the values that a key may have, as TOML has them, as far as they can be listed."""
+    kind: Any = TrainingConfig
+    for name in key.split("."):
+        found = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        if name not in found:
+            return
+        kind = found[name]
+    for part in get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,):
+        if get_origin(part) is Literal:
+            yield from map(str, get_args(part))
+        elif part is bool:
+            yield from ("true", "false")
+        elif part in {int, float} or get_origin(part) is Annotated:
+            yield "a number"
 
 
 def _check_key(key: str, where: str) -> None:

@@ -19,10 +19,12 @@ from sortgate.errors import TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded
 from sortgate_training.begin import begin
+from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finish import Fitted
+from sortgate_training.interrupt import Stop
 from sortgate_training.joining import Factors, join
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
@@ -81,35 +83,50 @@ def refit(
         folder: of the run, None keeps no checkpoints.
         every_s: seconds between two checkpoints within an epoch.
     """
-    both = together(parts.train, parts.validation, fitted.labels)
-    say(f"training again, from all {len(both):,} training and validation texts, for {decided.epochs} epochs")
-    started = time.monotonic()
+    both = parts.together()
+    if shared := parts.shared():
+        say(f"{parts.validation.source}: {shared:,} texts are test texts too, and so not learned from")
+    epochs = f"{decided.epochs} epoch{'' if decided.epochs == 1 else 's'}"
+    say(f"training again, from all {len(both):,} training and validation texts, for {epochs}")
+    started, what = time.monotonic(), "was stopped"
     try:
         again = _train(both, fitted, decided, parts, config, registry, where, threads, watch, folder, say, every_s)
     except TrainingError as error:
-        say(f"the second training failed ({error}); the classifier of the first one is served")
-        return None
+        again, what = None, f"failed ({error})"
     except KeyboardInterrupt:
         again = None
     if again is None:
-        say("the second training was stopped; the classifier of the first one is served")
+        note = f"the second training {what}; the classifier of the first one is served"
+        say(note)
+        fitted.notes.append(note)
         return None
     say(f"trained again in {time.monotonic() - started:.0f} s: this classifier is served")
     return again
 
 
-def together(train: Corpus, validation: Corpus, labels: list[str]) -> Corpus:
-    """Return both as one corpus, of which validation texts may have no other labels than ``labels``."""
-    known = set(labels)
-    kept = [row for row, names in enumerate(validation.label_sets) if known.issuperset(names)]
-    more = validation.select(kept, validation.source)
-    return replace(
-        train,
-        texts=train.texts + more.texts,
-        labels=train.labels + more.labels,
-        sets=None if train.sets is None or more.sets is None else train.sets + more.sets,
-        source=f"{train.source} and {validation.source}",
-    )
+def left_out(
+    config: TrainingConfig, tokens: int, parts: Parts, *, budget: bool, taught: bool, stop: Stop
+) -> str | None:
+    """Return why there is no second training, nothing where that goes without saying; None where there is one.
+
+    Args:
+        config: of the first training.
+        tokens: of its texts.
+        parts: the texts.
+        budget: whether there is a time budget.
+        taught: whether there are teachers.
+        stop: whether someone asked to stop.
+    """
+    if not config.refits(tokens):
+        return ""
+    if budget or taught:
+        where = "within a time budget" if budget else "in distillation"
+        return f"refit=true: there is no second training {where}" if config.refit is True else ""
+    if stop.requested:
+        return f"stopped by {stop.reason}: there was no second training"
+    if len(parts.together()) == len(parts.train):
+        return "validation texts are all test texts too: there was no second training"
+    return None
 
 
 def _train(
@@ -130,7 +147,8 @@ def _train(
     control = Control(every_s=every_s, until=decided.epochs, device=where)
     tables = None
     if folder is not None:
-        folder, control.resumed = folder.refit()
+        folder, control.resumed = _folder_of(folder, say)
+    if folder is not None:
         control.save = folder.save
         tables = folder.load_ngrams()
         if control.resumed is not None:
@@ -163,3 +181,12 @@ def _train(
 
 def _nothing(sentence: str) -> None:
     """Say nothing: the first training has said it."""
+
+
+def _folder_of(folder: RunFolder, say: Callable[[str], None]) -> tuple[RunFolder | None, Checkpoint | None]:
+    """Return the second training's folder and checkpoint; without a place to write, training goes on without."""
+    try:
+        return folder.refit()
+    except TrainingError as error:
+        say(f"no checkpoint of the second training can be written ({error}); training goes on")
+        return None, None

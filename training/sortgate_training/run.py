@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
 from sortgate_training.graph import OPSET
+from sortgate_training.history import History
+from sortgate_training.interrupt import Stop, stop_on_signals
 from sortgate_training.joining import weigh_and_join
 from sortgate_training.judging import Cut, choose_cut, judge
 from sortgate_training.logits import torch_logits
@@ -34,7 +37,7 @@ from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.precision import Deciding, check_precision, choose_precision
-from sortgate_training.refit import Decided, refit
+from sortgate_training.refit import Decided, left_out, refit
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
@@ -148,53 +151,79 @@ def train_bundle(
             folder.end("unfinished", "stopped before the first epoch was over", keep=True)
             say(f"there is no model yet; --resume goes on with {folder.path}")
         raise
-    recurrent.cpu()
-    say(f"{history.stopped}; epoch {history.best} is kept")
-    if words := history.overfitting():
-        say(words)
+    with _until_the_bundle_is_written(history, folder, say) as stop:
+        recurrent.cpu()
+        say(f"{history.stopped}; epoch {history.best} is kept")
+        if words := history.overfitting():
+            say(words)
 
-    module, factors = HybridClassifier(recurrent), None
-    if tables is not None:
-        module, factors = weigh_and_join(recurrent, tables, judged, start.shift, say)
-    logits = torch_logits(module, judged)
-    temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
+        module, factors = HybridClassifier(recurrent), None
+        if tables is not None:
+            module, factors = weigh_and_join(recurrent, tables, judged, start.shift, say)
+        logits = torch_logits(module, judged)
+        temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
 
-    def choose(scaled: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Cut:
-        return choose_cut(scaled, targets, labels, config)
+        def choose(scaled: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Cut:
+            return choose_cut(scaled, targets, labels, config)
 
-    cut = choose(logits / temperature, judged.targets)
-    for note in cut.notes:
-        say(note)
-    graph = export_graph(module)
-    parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
-    if config.precision != "float32":
-        held_out += [item for item in path.encode(parts.test.texts) if isinstance(item, Encoded)]
-    info = ModelInfo(cell=config.model.cell, opset=OPSET)
-    deciding = Deciding(temperature, cut, choose)
-    chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, deciding)
-    if chosen.reason:
-        say(chosen.reason)
-    for note in chosen.cut.notes:
-        if note not in cut.notes:
-            say(f"{chosen.info.precision}: {note}")
-    fitted = Fitted(path, vocabulary, registry, labels, history, temperature, parity, chosen, start.shift, start.record)
-    if unlabelled is not None:
-        fitted.more["unlabelled"] = unlabelled
-    refitted = None
-    tokens = int(start.learned.lengths.sum())
-    if config.refits(tokens) and budget is None and teaching is None and not history.interrupted:
-        strength = None if tables is None else tables.strength
-        decided = Decided(history.best, config.epochs_of(len(batches)), strength, factors)
-        refitted = refit(
-            fitted, decided, parts, source, registry,
-            where=where, threads=threads, say=say, watch=watch, folder=folder, every_s=every_s,
-        )  # fmt: skip
-    trained = finish(
-        out, parts, config, fitted, threads, refitted=refitted, say=say, command=command, hurried=budget is not None
-    )
+        cut = choose(logits / temperature, judged.targets)
+        for note in cut.notes:
+            say(note)
+        graph = export_graph(module)
+        parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
+        if config.precision != "float32":
+            held_out += [item for item in path.encode(parts.test.texts) if isinstance(item, Encoded)]
+        info = ModelInfo(cell=config.model.cell, opset=OPSET)
+        deciding = Deciding(temperature, cut, choose)
+        chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, deciding)
+        if chosen.reason:
+            say(chosen.reason)
+        for note in chosen.cut.notes:
+            if note not in cut.notes:
+                say(f"{chosen.info.precision}: {note}")
+        fitted = Fitted(
+            path, vocabulary, registry, labels, history, temperature, parity, chosen, start.shift, start.record
+        )
+        if unlabelled is not None:
+            fitted.more["unlabelled"] = unlabelled
+        refitted = None
+        tokens = int(start.learned.lengths.sum())
+        without = left_out(config, tokens, parts, budget=budget is not None, taught=teaching is not None, stop=stop)
+        if without is None:
+            strength = None if tables is None else tables.strength
+            decided = Decided(history.best, config.epochs_of(len(batches)), strength, factors)
+            refitted = refit(
+                fitted, decided, parts, source, registry,
+                where=where, threads=threads, say=say, watch=watch, folder=folder, every_s=every_s,
+            )  # fmt: skip
+        elif without and not history.interrupted:
+            say(without)
+            fitted.notes.append(without)
+        trained = finish(
+            out, parts, config, fitted, threads, refitted=refitted, say=say, command=command, hurried=budget is not None
+        )
     if folder is not None:
         folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
     return trained
+
+
+@contextmanager
+def _until_the_bundle_is_written(
+    history: History, folder: RunFolder | None, say: Callable[[str], None]
+) -> Iterator[Stop]:
+    """From the end of the first training on, let the first signal leave out the second and the next one end all.
+
+    What ended the first training was the first signal.
+    """
+    try:
+        with stop_on_signals() as stop:
+            stop.requested |= history.interrupted
+            yield stop
+    except KeyboardInterrupt:
+        if folder is not None:
+            folder.end("unfinished", "stopped before the bundle was written", keep=True)
+            say(f"there is no bundle yet; --resume goes on with {folder.path}")
+        raise
 
 
 def learning_rates(

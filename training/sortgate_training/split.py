@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sortgate_training.config import SplitConfig
 from sortgate_training.data import Corpus, check_learnable, foreign_note, overlap_note
@@ -31,6 +31,32 @@ class Parts:
     def items(self) -> Iterator[tuple[str, Corpus]]:
         """Name and texts of each part."""
         yield from (("train", self.train), ("validation", self.validation), ("test", self.test))
+
+    def together(self) -> Corpus:
+        """Return training and validation texts as one corpus, to learn from when the validation texts have chosen.
+
+        Validation texts with a label that no training text has are left out, and so are those that are test texts too:
+        figures of the test texts would be of texts learned from.
+        """
+        train, validation, known, judged = self.train, self.validation, self.train.counts().keys(), set(self.test.texts)
+        kept = [
+            row
+            for row, (text, names) in enumerate(zip(validation.texts, validation.label_sets, strict=True))
+            if text not in judged and known >= set(names)
+        ]
+        more = validation.select(kept, validation.source)
+        return replace(
+            train,
+            texts=train.texts + more.texts,
+            labels=train.labels + more.labels,
+            sets=None if train.sets is None or more.sets is None else train.sets + more.sets,
+            source=f"{train.source} and {validation.source}",
+        )
+
+    def shared(self) -> int:
+        """Return how many validation texts are test texts too."""
+        judged = set(self.test.texts)
+        return sum(text in judged for text in self.validation.texts)
 
 
 def divide(

@@ -56,7 +56,7 @@ def compare(
 ) -> None:
     """Compare two bundles on the same labelled texts."""
     from sortgate_training.comparison import check_labels, compare_answers
-    from sortgate_training.report.judged import check_known, judge_corpus
+    from sortgate_training.report.judged import check_known, judge_corpus, learned_note
 
     files = find_test_files(data)
     classifiers = [load_bundle(path, plugins_dir, threads) for path in (first, second)]
@@ -77,6 +77,8 @@ def compare(
     one, other = (judge_corpus(each, corpus) for each in classifiers)
     for judged, each in ((one, classifiers[0]), (other, classifiers[1])):
         check_known(judged, corpus.source, each.manifest.name)
+        if (note := learned_note(each.manifest, corpus.source, corpus.facts)) and note not in notes:
+            notes.append(note)
     found = compare_answers(one, other)
     if changes is not None:
         try:

@@ -54,7 +54,7 @@ def evaluate(
 ) -> None:
     """Judge a bundle on labelled texts."""
     from sortgate_training.report.figures import calibrate, figures_of
-    from sortgate_training.report.judged import check_known, judge_corpus
+    from sortgate_training.report.judged import check_known, judge_corpus, learned_note
     from sortgate_training.report.page import Subject, render_report
     from sortgate_training.report.truncation import truncation_of
 
@@ -71,6 +71,8 @@ def evaluate(
     figures = figures_of(judged, (), calibrate(judged, manifest.temperature) if single else None)
     metrics = figures.metrics
     notes = list(corpus.notes)
+    if learned_from := learned_note(manifest, corpus.source, corpus.facts):
+        notes.append(learned_from)
     truncation = truncation_of(judged, manifest.limits)
     if truncation is not None:
         notes.append(truncation.describe("judged", "accuracy" if single else "exact match"))

@@ -148,6 +148,8 @@ def carry_out(
     settled = load_config(config, assignments, overrides)
     out = out if out.name else out.resolve()  # a bundle in the current folder has its name
     _check_out(out)
+    if run_folder is not None:
+        _check_folder("--run-folder", run_folder)
     files = find_files(data, validation, test)
     console, say = speaker(quiet=quiet)
     read = reader(say, text_column, label_column, label_separator)
@@ -233,11 +235,16 @@ def _check_out(out: Path) -> None:
         raise ConfigurationError(
             f"--out {out}: a bundle's name is 1 to 64 letters, digits, '.', '_' or '-', as in models/tickets"
         )
+    _check_folder("--out", out)
+
+
+def _check_folder(option: str, path: Path) -> None:
+    """Refuse what is no folder and cannot become one."""
     try:
-        there = next(folder for folder in (out, *out.resolve().parents) if folder.exists())
+        there = next(folder for folder in (path, *path.resolve().parents) if folder.exists())
     except OSError as error:
-        raise ConfigurationError(f"--out {out}: {error.strerror}") from None
+        raise ConfigurationError(f"{option} {path}: {error.strerror}") from None
     if not there.is_dir():
-        raise ConfigurationError(f"--out {out}: {there} is a file; give a folder such as models/tickets")
+        raise ConfigurationError(f"{option} {path}: {there} is a file; give a folder such as models/tickets")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"--out {out}: {there} cannot be written to")
+        raise ConfigurationError(f"{option} {path}: {there} cannot be written to")

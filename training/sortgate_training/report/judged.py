@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sortgate.bundle import Manifest
 from sortgate.errors import DataError
 from sortgate.inference import Classifier
 from sortgate.textpath import Encoded
@@ -109,6 +110,26 @@ def check_known(judged: Judged, source: str, model: str) -> None:
     if truth and not truth & known:
         some, others = (listed(sorted(names), 3) for names in (truth, known))
         raise DataError(f"{source}: none of its labels ({some}) is one of {model}'s ({others})")
+
+
+def learned_note(manifest: Manifest, source: str, facts: Mapping[str, Any]) -> str | None:
+    """Say that a file was learned from, whose figures are too good; None for files that are new to the bundle.
+
+    Args:
+        manifest: of the bundle to judge.
+        source: names the files to judge on.
+        facts: of these, with their digests (:func:`sortgate_training.data.read_corpus`).
+    """
+    # without a second training, validation texts have only chosen
+    parts = ("train", "validation") if "refit" in manifest.metrics else ("train",)
+    known = {digest for part in parts for digest in _digests(manifest.data.get(part, {}))}
+    if not known & {*_digests(facts)}:
+        return None
+    return f"{source}: {manifest.name} was trained from texts of this very file: figures of new texts are lower"
+
+
+def _digests(facts: Mapping[str, Any]) -> list[str]:
+    return [file["sha256"] for file in facts.get("files", [facts]) if "sha256" in file]
 
 
 def texts_per_second(classifier: Classifier, texts: Sequence[str], rows: int = 256) -> float:
