@@ -102,7 +102,7 @@ def test_a_perturbed_step_learns_from_where_the_loss_of_each_text_rises_most(cha
     moves = torch.zeros_like(vectors)
     for text in range(7):
         one = slope[:, text]
-        moves[:, text] = size * vectors[:, text].detach().norm() * one / one.norm()
+        moves[:, text] = size * vectors[:, text].detach().norm() / batch.lengths[text].sqrt() * one / one.norm()
     assert float(moves[:, int(batch.lengths.argmin())][int(batch.lengths.min()) :].abs().sum()) == 0, "padding stays"
     worse = loss_of(module.read(vectors + moves, batch.lengths), batch.targets)
     assert worse > loss

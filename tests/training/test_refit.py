@@ -105,7 +105,8 @@ def test_what_was_chosen_stays(first: Path, again: Path) -> None:
     epochs = [[epoch["validation_loss"] for epoch in made.metrics["history"]["epochs"]] for made in (one, other)]
     assert epochs[0] == epochs[1]
     assert one.metrics["calibration"]["validation_ece_after"] == other.metrics["calibration"]["validation_ece_after"]
-    assert one.metrics["test"] != other.metrics["test"], "test figures are of what is served"
+    errors = [made.metrics["calibration"]["ece_after"] for made in (one, other)]
+    assert errors[0] != errors[1], "figures of test texts are of what is served"
 
 
 def test_without_test_texts_figures_are_of_the_one_that_has_not_seen_the_validation_texts(

@@ -38,8 +38,8 @@ class Step:
         sides: the threads.
         seed: of dropout; with it, a step's number and a part's number make each mask.
         device: where the module is.
-        adversarial: size of the perturbation that every second step learns to withstand, as a share of a text's
-            vectors; the module has :meth:`~sortgate_training.model.RecurrentClassifier.vectors` and ``read`` then.
+        adversarial: size of the perturbation that every second step learns to withstand, in norms of a token's vector;
+            the module has :meth:`~sortgate_training.model.RecurrentClassifier.vectors` and ``read`` then.
     """
 
     def __init__(
@@ -124,8 +124,10 @@ class Step:
 
         loss, plain = learn(leaf)
         slope = cast("torch.Tensor", plain[0])
-        sizes = [tensor.norm(dim=(0, 2), keepdim=True) for tensor in (leaf.detach(), slope)]  # of each text
-        _, perturbed = learn(leaf + self.adversarial * sizes[0] / sizes[1].clamp_min(1e-30) * slope)
+        norms, slopes = (tensor.norm(dim=(0, 2), keepdim=True) for tensor in (leaf.detach(), slope))  # of each text
+        # a token's norm, root mean square: a share of the whole text's would take all of what a word of a long one says
+        size = self.adversarial * norms / batch.lengths.sqrt()[None, :, None]
+        _, perturbed = learn(leaf + size / slopes.clamp_min(1e-30) * slope)
         at_vectors = slope + cast("torch.Tensor", perturbed[0])
         behind = torch.autograd.grad(vectors, self._weights, at_vectors, allow_unused=True)
         return float(loss.detach()), tuple(map(_sum, zip(plain[1:], perturbed[1:], behind, strict=True)))

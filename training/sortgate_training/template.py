@@ -55,7 +55,7 @@ EXPLANATIONS = {
     "loss.class_weights": "none, balanced, or a table of weights by label",
     "loss.focal_gamma": "how far focal loss neglects what is easy",
     "loss.logit_adjustment": "1 serves labels as if equally frequent, which costs accuracy; 0.5 is half of that, 0 off",
-    "loss.adversarial": "learn to withstand moves of the token vectors by this share of their norm, 0 for none",
+    "loss.adversarial": "learn to withstand moves of a text's token vectors by so many norms of one, 0 for none",
     "distillation.weight": "`sortgate distill` only: of what the teachers say; the labels have the rest",
     "distillation.temperature": "likewise: the higher, the more is learned of the labels that a teacher does not give",
     "optimizer.name": "adamw, adam or sgd",
