@@ -58,6 +58,12 @@ def test_byte_order_mark_line_breaks_and_blank_lines(tmp_path: Path, line_break:
     assert read_rows(path)[0] == [("x", "a"), ("y", "b")]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_with_another_separator(tmp_path: Path, separator: str) -> None:
+    path = write_csv(tmp_path / "a.csv", ROWS, separator)
+    assert read_rows(path) == (ROWS, [])
+
+
 def test_tsv_without_quoting(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text('text\tlabel\n"Open\ta\nsay "hi" now\tb\n')

@@ -24,6 +24,7 @@ from sortgate.inference import Classifier
 from sortgate_training import checkpoint, precision, refit
 from sortgate_training import run as run_module
 from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
+from sortgate_training.data import Corpus
 from sortgate_training.joining import weigh_and_join
 from sortgate_training.runfolder import RunFolder
 
@@ -130,6 +131,11 @@ def test_golden_texts_and_precision_are_of_what_is_served(
     assert manifest.metrics["refit"]["texts"] == 520
     measured = ", and what int8 changes, are of the one before"
     assert any(measured in note for note in manifest.metrics["notes"]) == ("int8" in more)
+    if "int8" in more:
+        served = manifest.metrics["precision"]["second_training"]
+        assert served["texts"] == 200, "validation and test texts"
+        assert manifest.model.flip_rate == served["flip_rate"]
+        assert manifest.model.logit_margin == served["logit_margin"] > 0
     judged = manifest.metrics["test"]
     classifier = Classifier.load(tmp_path / "toy")  # answers the golden texts, or refuses to load
     texts, labels = zip(
@@ -137,6 +143,19 @@ def test_golden_texts_and_precision_are_of_what_is_served(
     )
     right = [made.label == label for made, label in zip(classifier(texts), labels, strict=True)]
     assert sum(right) / len(right) == pytest.approx(judged["accuracy"])
+
+
+def test_int8_that_depends_on_the_batch_is_not_served(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([(0, 0.0), (2, 0.1)])  # of the first training's model, and of the second's: 1 % of 200 texts
+    monkeypatch.setattr(precision, "_count_flips", lambda *_: next(counts))
+    monkeypatch.setattr(precision, "MAX_LOSS", 1.0)
+    manifest = train(tmp_path / "toy", str(files), "--precision", "int8")
+    assert (manifest.model.precision, manifest.model.flip_rate) == ("int8", 0.0)
+    assert "refit" not in manifest.metrics
+    words = "1.00% of its int8 answers to 200 texts depend on the batch, where 0.3% may"
+    assert any(words in note and "the first one is served" in note for note in manifest.metrics["notes"])
 
 
 def test_sets_of_labels(tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]) -> None:
@@ -153,15 +172,26 @@ def test_sets_of_labels(tmp_path: Path, rows: Callable[..., Rows], write_rows: C
     assert other.metrics["refit"]["texts"] == 400
 
 
-def test_baselines_of_sets_of_labels_are_said_to_learn_from_training_texts(
-    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path]
-) -> None:
+@pytest.mark.parametrize(
+    ("more", "again"), [((), True), (("--set", "refit=false"), False), (("--set", "split.test=0"), False)]
+)
+def test_baselines_of_sets_of_labels_learn_from_the_same_texts(
+    tmp_path: Path, rows: Callable[..., Rows], write_rows: Callable[[Path, Rows], Path],
+    monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], again: bool,
+) -> None:  # fmt: skip
     made = [(text, "label a|label b" if number % 3 else label) for number, (text, label) in enumerate(rows(200))]
     data = write_rows(tmp_path / "train.csv", made)
+    seen: list[tuple[int, int, bool]] = []
+
+    def spy(learned: Corpus, *_: object, held_out: Corpus, again: bool, **__: object) -> tuple[list[Any], str]:
+        seen.append((len(learned), len(held_out), again))
+        return [], ""
+
+    monkeypatch.setattr("sortgate_training.finish.train_baselines", spy)
     arguments = [part for part in command("--out", str(tmp_path / "toy"), str(data)) if part != "--no-baselines"]
-    assert run([*arguments, "--quiet", "--label-separator", "|"]) == 0
-    page = Bundle.open(tmp_path / "toy").read("report.html").decode()
-    assert "Trained on the training texts in" in page
+    assert run([*arguments, "--quiet", "--label-separator", "|", *more]) == 0
+    kept = Bundle.open(tmp_path / "toy").manifest
+    assert seen == [(kept.data["train"]["texts"], kept.data["validation"]["texts"], again)]
 
 
 def test_test_texts_among_the_validation_texts_do_not_teach(

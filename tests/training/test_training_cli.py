@@ -53,7 +53,7 @@ def test_train_then_evaluate_then_classify(
     trained = json.loads(captured.out)
     assert trained["metrics"]["accuracy"] > 0.8
     assert trained["judged_on"] == "test"
-    assert trained["largest_logit_difference"] <= 1e-4
+    assert trained["largest_logit_difference"] <= 1e-3  # export has checked it against the size of the logits
     assert "test.csv: 1 of 102 rows have no text: dropped" in captured.err
     assert "359 train, 41 validation, 101 test texts, 3 labels" in captured.err
     assert captured.err.count("\nepoch ") == trained["epochs"] >= 4
@@ -162,6 +162,14 @@ def test_what_the_report_says_is_a_choice(files: Path, tmp_path: Path, capsys: p
     with (files / "test.csv").open(newline="") as file:
         texts = {row["text"] for row in csv.DictReader(file)} - {"", " \u200b "}
     assert not [text for text in texts if text in page]
+
+
+def test_a_vocabulary_without_words(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rare = ["--set", "vocabulary.min_count=100000"]
+    assert run(["train", str(files), "--out", str(tmp_path / "toy"), "--quiet", *rare, *QUICK]) not in {0, None}
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("no token occurs 100000 times; lower vocabulary.min_count")
+    assert not list((tmp_path / "toy").glob("2*"))
 
 
 @pytest.mark.parametrize("enough", [True, False])

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from sortgate.errors import ConfigurationError, DataError
 from sortgate.plugins import Registry
 from sortgate.textpath import TextPath
-from sortgate.vocabulary import Vocabulary
+from sortgate.vocabulary import FIRST_ID, Vocabulary
 from sortgate_training.batches import EncodedTexts, TrainingBatches
 from sortgate_training.config import TrainingConfig
 from sortgate_training.encoding import encode_part
@@ -139,6 +139,10 @@ def prepare(
     path = TextPath.create(config.text, registry, config.limits)
     path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
+    if len(vocabulary) == FIRST_ID:
+        raise DataError(
+            f"{parts.train.source}: no token occurs {config.vocabulary.min_count} times; lower vocabulary.min_count"
+        )
     pretrained = None
     if config.model.pretrained:
         pretrained = load_pretrained(Path(config.model.pretrained), config)

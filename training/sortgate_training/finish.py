@@ -149,7 +149,9 @@ def finish(
     counts = parts.train.counts()
     adjusted = adjust(validation or judged, counts, fitted.temperature, fitted.shift) if judged.sets is None else []
 
-    rivals, missing = _rivals(parts, part.texts, config, hurried, say)
+    rivals, missing = _rivals(
+        parts, part.texts, config, hurried, say, again=refitted is not None and len(parts.test) > 0
+    )
     if missing:
         say(missing)
         notes.append(missing)
@@ -232,22 +234,24 @@ def _refit_note(refitted: Fitted, judged_on: str) -> str:
 
 
 def _rivals(
-    parts: Parts, texts: Sequence[str], config: TrainingConfig, hurried: bool, say: Callable[[str], None]
-) -> tuple[list[Baseline], str]:
-    """Return the baselines' answers, and a sentence on what is missing."""
+    parts: Parts, texts: Sequence[str], config: TrainingConfig, hurried: bool, say: Callable[[str], None],
+    *, again: bool,
+) -> tuple[list[Baseline], str]:  # fmt: skip
+    """Return the baselines' answers, and a sentence on what is missing; ``again``: the validation texts taught, too."""
     train, validation = parts.train, parts.validation
     if hurried and config.report.baselines == "auto":
         return [], "no baselines were trained within the time budget; report.baselines=true trains them all the same"
     learned, several = train, train.sets is not None
-    # where a text may have several labels, thresholds are chosen on the validation texts, so that these teach nothing
+    # where a text may have several labels, thresholds are chosen on the validation texts, before these teach
     if len(parts.test) and not several:
         learned = parts.together()
     reason = skipping(config.report.baselines, learned.texts, len(learned.counts()), several=several)
     if reason:
         return [], reason
-    say(f"baselines: training TF-IDF with linear SVMs on the {'training' if several else 'same'} texts")
+    say("baselines: training TF-IDF with linear SVMs on the same texts")
     if several:
-        return train_baselines(learned, texts, say, held_out=validation, goal=parse_goal(config.thresholds.goal))
+        goal, held_out = parse_goal(config.thresholds.goal), parts.further() if again else validation
+        return train_baselines(learned, texts, say, held_out=held_out, goal=goal, again=again)
     return train_baselines(learned, texts, say)
 
 

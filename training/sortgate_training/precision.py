@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -195,15 +196,7 @@ def measure_int8(
     alone = onnx_logits(session, texts, rows=1)
     cut = deciding.choose(alone[:judged] / deciding.temperature, targets)
     labels = cut.answers(alone / deciding.temperature)
-    flips, margin = 0, 0.0
-    shuffled = np.random.default_rng(0).permutation(len(texts))
-    for rows in BATCH_ROWS:
-        # as served, in order of length; and in no order, which mixes long texts with short ones
-        for order in (None, shuffled):
-            batched = onnx_logits(session, texts, rows=rows, order=order)
-            differs = cut.answers(batched / deciding.temperature) != labels
-            flips = max(flips, int(differs.reshape(len(texts), -1).any(axis=1).sum()))
-            margin = max(margin, float(np.abs(batched - alone).max()))
+    flips, margin = _count_flips(session, texts, alone, cut, deciding.temperature)
     before = deciding.cut.answers(onnx_logits(Session(exact), texts[:judged], rows=32) / deciding.temperature)
     cost = Int8Cost(
         texts=len(texts),
@@ -215,6 +208,49 @@ def measure_int8(
         figure="accuracy" if targets.ndim == 1 else "micro-F1",
     )
     return cost, cut
+
+
+def _count_flips(
+    session: Session, texts: Sequence[Encoded], alone: npt.NDArray[np.float32], cut: Cut, temperature: float
+) -> tuple[int, float]:
+    """Return how many answers the worst batching changes, and by how much logits move, from those ``alone``."""
+    labels, flips, margin = cut.answers(alone / temperature), 0, 0.0
+    shuffled = np.random.default_rng(0).permutation(len(texts))
+    for rows in BATCH_ROWS:
+        # as served, in order of length; and in no order, which mixes long texts with short ones
+        for order in (None, shuffled):
+            batched = onnx_logits(session, texts, rows=rows, order=order)
+            differs = cut.answers(batched / temperature) != labels
+            flips = max(flips, int(differs.reshape(len(texts), -1).any(axis=1).sum()))
+            margin = max(margin, float(np.abs(batched - alone).max()))
+    return flips, margin
+
+
+def again_as(chosen: Chosen, graph: onnx.ModelProto, texts: Sequence[Encoded], temperature: float) -> Chosen:
+    """Return another model of the same kind in the precision that was chosen, with its cut.
+
+    Args:
+        chosen: what was chosen, and why.
+        graph: the other float32 model.
+        texts: texts whose answers must not depend on the batch; their labels are not asked for.
+        temperature: of the bundle.
+
+    Raises:
+        TrainingError: more of its int8 answers depend on the batch than may.
+    """
+    if chosen.info.precision != "int8":
+        return replace(chosen, model=graph.SerializeToString())
+    model, texts = quantize(graph), texts[:MAX_TEXTS]
+    session = Session(model)
+    flips, margin = _count_flips(session, texts, onnx_logits(session, texts, rows=1), chosen.cut, temperature)
+    if flips > MAX_FLIP_RATE * len(texts):
+        raise TrainingError(
+            f"{flips / len(texts):.2%} of its int8 answers to {len(texts):,} texts depend on the batch, where "
+            f"{MAX_FLIP_RATE:.1%} may"
+        )
+    info = msgspec.structs.replace(chosen.info, flip_rate=flips / len(texts), logit_margin=margin)
+    served = {"flips": flips, "texts": len(texts), "flip_rate": flips / len(texts), "logit_margin": margin}
+    return replace(chosen, model=model, info=info, facts={**chosen.facts, "second_training": served})
 
 
 def _rate(given: npt.NDArray[Any], targets: npt.NDArray[Any]) -> float:

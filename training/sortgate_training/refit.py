@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import msgspec
 import torch
@@ -29,7 +28,7 @@ from sortgate_training.joining import Factors, join
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
-from sortgate_training.precision import quantize
+from sortgate_training.precision import again_as
 from sortgate_training.runfolder import RunFolder
 from sortgate_training.split import Parts
 
@@ -170,10 +169,10 @@ def _train(
     if tables is not None and decided.factors is not None:
         module = join(start.recurrent, tables, decided.factors, start.shift)
     graph = export_graph(module)
-    texts = (item for item in start.path.encode(parts.validation.texts[:_COMPARED]) if isinstance(item, Encoded))
-    parity = check_parity(module, graph.SerializeToString(), list(islice(texts, _COMPARED)), config.limits.max_tokens)
-    int8 = fitted.chosen.info.precision == "int8"
-    chosen = replace(fitted.chosen, model=quantize(graph) if int8 else graph.SerializeToString())
+    asked = parts.validation.texts + (parts.test.texts if fitted.chosen.info.precision == "int8" else [])
+    texts = [item for item in start.path.encode(asked) if isinstance(item, Encoded)]
+    parity = check_parity(module, graph.SerializeToString(), texts[:_COMPARED], config.limits.max_tokens)
+    chosen = again_as(fitted.chosen, graph, texts, fitted.temperature)
     return replace(
         fitted, path=start.path, vocabulary=start.vocabulary, parity=parity, chosen=chosen, learned=len(start.learned)
     )

@@ -33,25 +33,29 @@ class Parts:
         yield from (("train", self.train), ("validation", self.validation), ("test", self.test))
 
     def together(self) -> Corpus:
-        """Return training and validation texts as one corpus, to learn from when the validation texts have chosen.
-
-        Validation texts with a label that no training text has are left out, and so are those that are test texts too:
-        figures of the test texts would be of texts learned from.
-        """
-        train, validation, known, judged = self.train, self.validation, self.train.counts().keys(), set(self.test.texts)
-        kept = [
-            row
-            for row, (text, names) in enumerate(zip(validation.texts, validation.label_sets, strict=True))
-            if text not in judged and known >= set(names)
-        ]
-        more = validation.select(kept, validation.source)
+        """Return training texts and :meth:`further` ones as one corpus, to learn from when all is chosen."""
+        train, more = self.train, self.further()
         return replace(
             train,
             texts=train.texts + more.texts,
             labels=train.labels + more.labels,
             sets=None if train.sets is None or more.sets is None else train.sets + more.sets,
-            source=f"{train.source} and {validation.source}",
+            source=f"{train.source} and {more.source}",
         )
+
+    def further(self) -> Corpus:
+        """Return the validation texts that may be learned from.
+
+        Those with a label that no training text has are left out, and so are those that are test texts too: figures of
+        the test texts would be of texts learned from.
+        """
+        validation, known, judged = self.validation, self.train.counts().keys(), set(self.test.texts)
+        kept = [
+            row
+            for row, (text, names) in enumerate(zip(validation.texts, validation.label_sets, strict=True))
+            if text not in judged and known >= set(names)
+        ]
+        return validation.select(kept, validation.source)
 
     def shared(self) -> int:
         """Return how many validation texts are test texts too."""

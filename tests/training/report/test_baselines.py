@@ -69,6 +69,16 @@ def test_several_labels_have_thresholds_for_the_goal() -> None:
     assert recalls[1] > recalls[0]
 
 
+def test_held_out_texts_teach_again_when_thresholds_are_chosen() -> None:
+    learned, held_out, asked = make_sets(25, 0), make_sets(400, 1), make_sets(200, 2)
+    assert asked.sets is not None
+    figures = []
+    for again in (False, True):
+        made, _ = train_baselines(learned, asked.texts, held_out=held_out, goal=parse_goal("f1"), again=again)
+        figures.append(measure_sets(asked.sets, made[0].sets or []).macro_f1)
+    assert figures[1] > figures[0] + 0.05
+
+
 def test_texts_without_words_are_no_error() -> None:
     made, missing = train_baselines(Corpus(["!", "?"], ["a", "b"], "x"), ["!"])
     assert made == []

@@ -1,9 +1,14 @@
-"""CSV and TSV: of each row only the text and the label are kept."""
+"""CSV and TSV: of each row only the text and the label are kept.
+
+A ``.csv`` whose first line has semicolons or tabs and no comma is read by these: spreadsheets write such files where
+the comma is the decimal mark.
+"""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -73,9 +78,13 @@ def header_names(path: Path, file: BinaryIO, separator: str, quoting: int = csv.
 def _records(path: Path, file: BinaryIO, separator: str, quoting: int) -> Iterator[list[str]]:
     """Yield the header, then the rows; each has as many fields as the header."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
-    reader = csv.reader(decoded_lines(file), delimiter=separator, strict=True, quoting=quoting)  # type: ignore[arg-type]
     row, start, width = 0, 1, 0
     try:
+        lines = decoded_lines(file)
+        first = next(lines, "")
+        if separator == "," and "," not in first:
+            separator = next((other for other in ";\t" if other in first), ",")
+        reader = csv.reader(chain([first], lines), delimiter=separator, strict=True, quoting=quoting)  # type: ignore[arg-type]
         for fields in reader:
             if fields:  # a blank line is no row
                 width = width or len(fields)

@@ -174,7 +174,7 @@ def _baselines(figures: Figures) -> str:
         for cells, rival in zip(standings(figures)[1:], figures.rivals, strict=True)
     ]
     seconds = sum(rival.seconds for rival in figures.rivals[-1:])
-    about = f"Trained on the {'training' if several else 'same'} texts in {seconds:.1f} s. "
+    about = f"Trained on the same texts in {seconds:.1f} s. "
     if several:
         about += "One machine a label, each with a threshold chosen on the validation texts for the classifier's goal. "
     about += "“Only right : wrong”: texts that this classifier alone gets right, and that the baseline alone does."
