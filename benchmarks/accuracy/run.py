@@ -49,6 +49,15 @@ class Figures(NamedTuple):
     right: Any
 
 
+class Run(NamedTuple):
+    """A training: answers to the test texts, seconds, microseconds a text on one core, and the calibration error."""
+
+    given: list[LabelSet]
+    seconds: float
+    cost: float
+    ece: float | None
+
+
 def judge(corpus: Corpus, given: Sequence[LabelSet]) -> Figures:
     """Return how good the answers are."""
     truth = corpus.label_sets
@@ -60,10 +69,8 @@ def judge(corpus: Corpus, given: Sequence[LabelSet]) -> Figures:
     return Figures(100 * made.accuracy, 100 * made.macro_f1, right)
 
 
-def train(
-    folder: Path, seed: int, settings: list[str], texts: list[str], threads: int, separator: str | None
-) -> tuple[list[LabelSet], float, float]:
-    """Train with default settings; returns the answers to ``texts``, seconds, and microseconds a text on one core."""
+def train(folder: Path, seed: int, settings: list[str], texts: list[str], threads: int, separator: str | None) -> Run:
+    """Train with default settings, and answer ``texts``."""
     with tempfile.TemporaryDirectory() as out:
         arguments = ["train", str(folder), "--out", f"{out}/bundle", "--seed", str(seed), "--json", "--no-baselines"]
         arguments += ["--threads", str(threads), *(("--label-separator", separator) if separator else ())]
@@ -74,14 +81,16 @@ def train(
         )
         if done.returncode:
             raise SystemExit(done.stderr)
-        seconds = time.perf_counter() - started
+        seconds, said = time.perf_counter() - started, json.loads(done.stdout)
         classifier = Classifier.load(f"{out}/bundle")
         started = time.perf_counter()
         predictions = classifier(texts)
         cost = (time.perf_counter() - started) / len(texts) * 1e6
     if separator:
-        return [tuple(sorted(scored.label for scored in made.labels)) for made in predictions], seconds, cost
-    return [() if made.label is None else (made.label,) for made in predictions], seconds, cost
+        given = [tuple(sorted(scored.label for scored in made.labels)) for made in predictions]
+    else:
+        given = [() if made.label is None else (made.label,) for made in predictions]
+    return Run(given, seconds, cost, (said["calibration"] or {}).get("ece_after"))
 
 
 def baselines(files: DataFiles, separator: str | None, judged: Corpus) -> dict[str, list[LabelSet]]:
@@ -110,19 +119,17 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int) -> dict
     judged = read_corpus(files.test, label_separator=separator)
     rivals = {name: judge(judged, given) for name, given in baselines(files, separator, judged).items()}
     best = max(rivals, key=lambda name: getattr(rivals[name], figure))
-    runs, seconds, cost = [], [], []
-    for seed in range(seeds):
-        given, took, microseconds = train(folder, seed, settings, judged.texts, threads, separator)
-        runs.append(judge(judged, given))
-        seconds.append(took)
-        cost.append(microseconds)
-    rates = {name: [getattr(run, name) for run in runs] for name in ("accuracy", "macro_f1")}
+    runs = [train(folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)]
+    made = [judge(judged, run.given) for run in runs]
+    rates = {name: [getattr(figures, name) for figures in made] for name in ("accuracy", "macro_f1")}
     return {
-        "texts": len(judged), "figure": figure, "baselines": {name: made[:2] for name, made in rivals.items()},
+        "texts": len(judged), "figure": figure, "baselines": {name: each[:2] for name, each in rivals.items()},
         "best_baseline": best, **rates, "spread": statistics.stdev(rates[figure]) if seeds > 1 else None,
         "gain": statistics.mean(rates[figure]) - getattr(rivals[best], figure),
-        "mcnemar_p": [mcnemar(run.right, rivals[best].right).p for run in runs],
-        "train_s": statistics.median(seconds), "us_per_text": statistics.median(cost),
+        "mcnemar_p": [mcnemar(figures.right, rivals[best].right).p for figures in made],
+        "ece": [run.ece for run in runs],
+        "train_s": statistics.median(run.seconds for run in runs),
+        "us_per_text": statistics.median(run.cost for run in runs),
     }  # fmt: skip
 
 
@@ -136,6 +143,7 @@ def shown(row: dict[str, Any], name: str) -> str:
     cells = [
         f"{name}{' (macro-F1)' if at else ''}", *rivals, f"**{mean:.2f}** ({each})", f"{row['gain']:+.2f}", chances,
         f"{statistics.mean(row[other]):.1f} ({row['baselines'][row['best_baseline']][1 - at]:.1f})",
+        "–" if None in row["ece"] else f"{statistics.mean(row['ece']):.3f}",
         f"{row['train_s']:.0f} s", f"{row['us_per_text']:.0f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
@@ -156,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, Any] = {}
     if not options.json:
-        header = ["data", *RIVALS, "Sortgate (each seed)", "gain", "p", "the other figure (best baseline)"]
+        header = ["data", *RIVALS, "Sortgate (each seed)", "gain", "p", "the other figure (best baseline)", "ECE"]
         print(f"| {' | '.join([*header, 'training', 'µs a text'])} |\n|{'---|' * (len(header) + 2)}")
     for name in options.names:
         found[name] = compare(options.data / name, options.seeds, options.settings, options.threads)

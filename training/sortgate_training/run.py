@@ -203,7 +203,10 @@ def train_bundle(
             out, parts, config, fitted, threads, refitted=refitted, say=say, command=command, hurried=budget is not None
         )
     if folder is not None:
-        folder.end("finished", f"{history.stopped}; epoch {history.best} is kept", keep=False)
+        ending = f"{history.stopped}; epoch {history.best} is kept"
+        if refitted is not None:
+            ending += f"; trained again from {refitted.learned} texts"
+        folder.end("finished", ending, keep=False)
     return trained
 
 
