@@ -34,29 +34,35 @@ def answer(learned: Corpus, texts: Sequence[str], held_out: Corpus | None = None
     Args:
         learned: what is learned from.
         texts: to answer.
-        held_out: several labels a text only: what each label's threshold is chosen on, as for the other baselines.
+        held_out: several labels a text only: what each label's threshold is chosen on before these texts teach, too, as
+            for the other baselines.
     """
     try:
         import fasttext
     except ImportError:
         return None
     labels = sorted(learned.counts())
+    model = _train(fasttext, [learned], labels)
+    if held_out is None:
+        return [(labels[best],) for best in _scores(model, texts, len(labels)).argmax(axis=1)]
+    judged = _scores(model, held_out.texts, len(labels))
+    thresholds = choose_thresholds(judged, label_table(held_out.label_sets, labels), Goal("f1"))[0]
+    scores = _scores(_train(fasttext, [learned, held_out], labels), texts, len(labels))
+    return [tuple(labels[column] for column in np.flatnonzero(row >= thresholds)) for row in scores]
+
+
+def _train(fasttext: Any, corpora: Sequence[Corpus], labels: list[str]) -> Any:
+    """Return a model of these texts; labels that are not among ``labels`` are left out."""
     number = {label: index for index, label in enumerate(labels)}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "train.txt"
         with file.open("w", encoding="utf-8") as lines:
-            for text, names in zip(learned.texts, learned.label_sets, strict=True):
-                marks = " ".join(f"__label__{number[name]}" for name in names)
-                lines.write(f"{marks} {prepared(text)}\n")
-        loss = "softmax" if learned.sets is None else "ova"
-        model = fasttext.train_supervised(str(file), loss=loss, thread=os.cpu_count() or 1, verbose=0, **SETTINGS)
-    scores = _scores(model, texts, len(labels))
-    if held_out is None:
-        return [(labels[best],) for best in scores.argmax(axis=1)]
-    thresholds = choose_thresholds(
-        _scores(model, held_out.texts, len(labels)), label_table(held_out.label_sets, labels), Goal("f1")
-    )[0]
-    return [tuple(labels[column] for column in np.flatnonzero(row >= thresholds)) for row in scores]
+            for corpus in corpora:
+                for text, names in zip(corpus.texts, corpus.label_sets, strict=True):
+                    marks = " ".join(f"__label__{number[name]}" for name in names if name in number)
+                    lines.write(f"{marks} {prepared(text)}\n")
+        loss = "softmax" if corpora[0].sets is None else "ova"
+        return fasttext.train_supervised(str(file), loss=loss, thread=os.cpu_count() or 1, verbose=0, **SETTINGS)
 
 
 def _scores(model: Any, texts: Sequence[str], labels: int) -> Any:

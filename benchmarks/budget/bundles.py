@@ -27,12 +27,13 @@ from sortgate_training.data import Corpus
 from sortgate_training.encoding import encode_part
 from sortgate_training.export import export_graph
 from sortgate_training.graph import OPSET
+from sortgate_training.joining import weigh_and_join
 from sortgate_training.loading import load_config
 from sortgate_training.model import HybridClassifier
 from sortgate_training.objective import Optimizer
 from sortgate_training.parallel import SideBySide
 from sortgate_training.precision import quantize
-from sortgate_training.run import fit_tables, join
+from sortgate_training.run import fit_tables
 from sortgate_training.split import Parts
 from sortgate_training.step import Step
 from sortgate_training.tables import NgramTables
@@ -81,7 +82,7 @@ class Workshop:
         tables = self._tables[key]
         module = HybridClassifier(start.recurrent)
         if tables is not None:
-            module = join(start.recurrent, tables, judged, None, _ignore)
+            module, _ = weigh_and_join(start.recurrent, tables, judged, None, _ignore)
         graph = export_graph(module)
         manifest = Manifest(
             name="budget",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sortgate.inference import Classifier
-from sortgate_training.interrupt import stop_on_signals
+from sortgate_training.interrupt import at_once, stop_on_signals
 
 Rows = list[tuple[str, str]]
 QUICK = (
@@ -51,6 +51,16 @@ def test_a_second_signal_does_not_wait() -> None:
         stopped_twice()
     with stop_on_signals() as fresh:
         assert not fresh.requested
+
+
+def test_what_may_be_left_out_does_not_wait_for_a_second_signal() -> None:
+    with stop_on_signals() as stop:
+        with at_once():
+            pass
+        assert not stop.requested
+        with pytest.raises(KeyboardInterrupt), at_once():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert (stop.requested, stop.reason) == (True, "Ctrl-C")
 
 
 def interrupted(data: Path, out: Path, after: str, number: int = signal.SIGINT) -> tuple[int, str]:

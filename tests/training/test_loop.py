@@ -206,6 +206,21 @@ def test_a_stop_before_the_first_epoch_hands_out_a_checkpoint() -> None:
     assert [found.facts["steps"] for found in saved] == [1]
 
 
+def test_after_such_a_stop_training_goes_on() -> None:
+    class Restored(Texts):
+        def restore(self, state: dict[str, Any], done: int) -> None:
+            assert (state, done) == ({}, 1)
+
+    saved: list[Checkpoint] = []
+    stopping = Texts(lambda made: os.kill(os.getpid(), signal.SIGTERM) if made == 2 else None)
+    arguments = (nn.CrossEntropyLoss(), lambda _: Judgement(1.0, 0.5, 0.5), CONFIG, Watched())
+    with pytest.raises(KeyboardInterrupt):
+        fit(Scale(), stopping, *arguments, Control(save=saved.append))
+    history = fit(Scale(), Restored(), *arguments, Control(resumed=saved[0]))
+    assert (history.best, history.interrupted) == (1, False)
+    assert history.stopped == "no better validation macro-F1 for 2 epochs"
+
+
 def test_in_a_time_budget_the_rate_has_decayed_when_time_is_up() -> None:
     now = [0.0]
     rates: list[float] = []

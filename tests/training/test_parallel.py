@@ -140,6 +140,31 @@ def test_every_second_step_is_perturbed_and_what_is_dropped_stays_the_same() -> 
     assert torch.equal(calls[0][1], calls[1][1])
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-22, 1e-30])
+def test_a_perturbation_is_never_larger_than_asked_for(scale: float) -> None:
+    seen: list[torch.Tensor] = []
+
+    class Watched(RecurrentClassifier):
+        def read(self, x: torch.Tensor, lengths: torch.Tensor, random: torch.Generator | None = None) -> torch.Tensor:
+            seen.append(x.detach())
+            return super().read(x, lengths, random)
+
+    set_threads(1)
+    torch.manual_seed(0)
+    module = Watched(CONFIG, len(TOKENS) + 2, 3, TOKENS)
+    loss_of = nn.CrossEntropyLoss()
+    with SideBySide() as sides:
+        Step(
+            module, lambda logits, targets: scale * loss_of(logits, targets), Optimizer(OptimizerConfig(), module),
+            lambda _: 1.0, WeightAverage(module, 0.0), sides=sides, adversarial=0.3,
+        )(texts(1).batch([0]), 1)  # fmt: skip
+    moved = float((seen[1] - seen[0]).norm())
+    largest = 0.3 * float(seen[0].norm()) / len(seen[0]) ** 0.5
+    assert moved <= 1.001 * largest
+    if scale == 1.0:
+        assert moved > 0.999 * largest
+
+
 @pytest.mark.parametrize("config", [LossConfig(), LossConfig(class_weights={"b": 9.0}), LossConfig(name="focal")])
 def test_a_step_is_that_of_the_whole_batch(config: LossConfig) -> None:
     module = RecurrentClassifier(

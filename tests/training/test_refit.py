@@ -221,7 +221,7 @@ def test_there_is_none_where_all_validation_texts_are_test_texts(files: Path, tm
     test = str(files / "test.csv")
     metrics = train(tmp_path / "toy", str(files / "train.csv"), "--validation", test, "--test", test).metrics
     assert "refit" not in metrics
-    assert "validation texts are all test texts too: there was no second training" in metrics["notes"]
+    assert any(note.startswith("no validation text may be learned from") for note in metrics["notes"])
 
 
 def test_a_time_budget_leaves_it_out(files: Path, tmp_path: Path) -> None:
@@ -277,6 +277,25 @@ def test_a_second_signal_says_how_to_get_the_bundle(
     assert run([*arguments, "--resume"]) == 0
     model = Bundle.open(tmp_path / "toy").manifest.files["model.onnx"]
     assert model == Bundle.open(again).manifest.files["model.onnx"]
+
+
+def test_one_signal_leaves_out_the_baselines_and_not_the_bundle(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sortgate_training.report.baselines._answer", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    arguments = [part for part in command("--out", str(tmp_path / "toy"), str(files)) if part != "--no-baselines"]
+    assert run([*arguments, "--quiet", "--set", "refit=false"]) == 0
+    notes = Bundle.open(tmp_path / "toy").manifest.metrics["notes"]
+    assert "the remaining baselines were skipped by Ctrl-C" in notes
+
+
+def test_the_bundle_keeps_what_the_second_training_began_with(files: Path, tmp_path: Path) -> None:
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("newcomer 0.5 0.1 0.2\nword1 1 2 3\n")
+    arguments = [str(files), "--set", f"model.vectors={vectors}", "--set", "model.embedding=3"]
+    manifest = train(tmp_path / "toy", *arguments)
+    assert "refit" in manifest.metrics
+    assert manifest.training["vectors"]["tokens"] == 2, "one of them is of the validation texts"
 
 
 def test_without_a_place_for_its_checkpoints_it_goes_on(

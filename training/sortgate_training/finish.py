@@ -24,6 +24,7 @@ from sortgate.vocabulary import Vocabulary
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.history import History
+from sortgate_training.interrupt import at_once
 from sortgate_training.metrics import Metrics
 from sortgate_training.precision import Chosen
 from sortgate_training.report.baselines import Baseline, skipping, train_baselines
@@ -249,10 +250,11 @@ def _rivals(
     if reason:
         return [], reason
     say("baselines: training TF-IDF with linear SVMs on the same texts")
-    if several:
-        goal, held_out = parse_goal(config.thresholds.goal), parts.further() if again else validation
-        return train_baselines(learned, texts, say, held_out=held_out, goal=goal, again=again)
-    return train_baselines(learned, texts, say)
+    with at_once():  # Ctrl-C leaves them out
+        if several:
+            goal, held_out = parse_goal(config.thresholds.goal), parts.further() if again else validation
+            return train_baselines(learned, texts, say, held_out=held_out, goal=goal, again=again)
+        return train_baselines(learned, texts, say)
 
 
 def _about(manifest: Manifest, fitted: Fitted, command: str) -> dict[str, object]:

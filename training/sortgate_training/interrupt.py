@@ -41,9 +41,10 @@ def stop_on_signals() -> Iterator[Stop]:
         return
 
     def ask(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
-        if stop.requested:
+        asked = stop.requested
+        stop.requested, stop.reason = True, stop.reason or _NAMES[signal.Signals(signum)]
+        if asked:
             raise KeyboardInterrupt
-        stop.requested, stop.reason = True, _NAMES[signal.Signals(signum)]
 
     token = _outer.set(stop)
     before = {number: signal.signal(number, ask) for number in _NAMES}
@@ -55,3 +56,17 @@ def stop_on_signals() -> Iterator[Stop]:
         _outer.reset(token)
         if outer is not None and stop.requested and not outer.requested:
             outer.requested, outer.reason = True, stop.reason
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Within, the first signal raises KeyboardInterrupt, too: around work that a request to stop leaves out."""
+    stop = _outer.get()
+    if stop is None:
+        yield
+        return
+    before, stop.requested = stop.requested, True
+    try:
+        yield
+    finally:
+        stop.requested = before or bool(stop.reason)

@@ -265,6 +265,8 @@ class _Run:
         self.average.restore(parts["average"])
         self.weights = parts["best"]
         self.history = msgspec.convert(facts["history"], History)
+        if self.history.interrupted:  # before the first epoch was over; whoever goes on no longer asks to stop
+            self.history.stopped, self.history.interrupted = "", False
         self.step.done, self.over = facts["steps"], facts["over"]
         first, second = (-math.inf if value is None else value for value in facts["best"])
         self.best = (first, second)

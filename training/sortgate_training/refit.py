@@ -124,7 +124,10 @@ def left_out(
     if stop.requested:
         return f"stopped by {stop.reason}: there was no second training"
     if len(parts.together()) == len(parts.train):
-        return "validation texts are all test texts too: there was no second training"
+        return (
+            "no validation text may be learned from, since all are test texts too or have labels that no training text "
+            "has: there was no second training"
+        )
     return None
 
 
@@ -174,8 +177,9 @@ def _train(
     parity = check_parity(module, graph.SerializeToString(), texts[:_COMPARED], config.limits.max_tokens)
     chosen = again_as(fitted.chosen, graph, texts, fitted.temperature)
     return replace(
-        fitted, path=start.path, vocabulary=start.vocabulary, parity=parity, chosen=chosen, learned=len(start.learned)
-    )
+        fitted, path=start.path, vocabulary=start.vocabulary, parity=parity, chosen=chosen,
+        record=start.record, learned=len(start.learned),
+    )  # fmt: skip
 
 
 def _nothing(sentence: str) -> None:

@@ -82,7 +82,7 @@ def train_bundle(
         TrainingError: the loss diverged, or the exported model is not good enough.
         PluginError: a component of the text path is unknown or refuses its parameters.
         BundleError: the bundle cannot be written.
-        KeyboardInterrupt: stopped before the first epoch was over.
+        KeyboardInterrupt: stopped before the first epoch was over, or twice before the bundle was written.
     """
     check_precision(config.precision, config.model.cell)
     where = choose_device(device)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 #: Steps from one with a perturbation to the next; such a step takes twice the time.
 ADVERSARIAL_EVERY = 2
+#: Least norm of a text's gradient that is brought to the perturbation's size: squares of much less are 0 in float32,
+#: and a norm that is too small would make the perturbation too large. Focal loss comes to such gradients.
+_LEAST_SLOPE = 1e-18
 #: A part's loss, and the gradients of the weights.
 Part = tuple[float, tuple[torch.Tensor | None, ...]]
 
@@ -127,7 +130,7 @@ class Step:
         norms, slopes = (tensor.norm(dim=(0, 2), keepdim=True) for tensor in (leaf.detach(), slope))  # of each text
         # a token's norm, root mean square: a share of the whole text's would take all of what a word of a long one says
         size = self.adversarial * norms / batch.lengths.sqrt()[None, :, None]
-        _, perturbed = learn(leaf + size / slopes.clamp_min(1e-30) * slope)
+        _, perturbed = learn(leaf + size / slopes.clamp_min(_LEAST_SLOPE) * slope)
         at_vectors = slope + cast("torch.Tensor", perturbed[0])
         behind = torch.autograd.grad(vectors, self._weights, at_vectors, allow_unused=True)
         return float(loss.detach()), tuple(map(_sum, zip(plain[1:], perturbed[1:], behind, strict=True)))

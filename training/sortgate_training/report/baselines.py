@@ -121,6 +121,7 @@ def _answer_sets(
     labels = sorted(corpora[0].counts())
     truth, wanted = (label_table(corpus.label_sets, labels) for corpus in corpora)
     answered, judged = (np.zeros((each.shape[0], len(labels))) for each in asked)
+    both, known_of_both = np.concatenate([truth, wanted]), sparse.vstack([known, asked[1]]).tocsr() if again else None
     for column in range(len(labels)):
         if truth[:, column].all():  # nothing to tell it from
             answered[:, column] = judged[:, column] = 1.0
@@ -129,8 +130,7 @@ def _answer_sets(
         # any increasing function of the distance would do; thresholds are shares
         answered[:, column], judged[:, column] = (expit(model.decision_function(each)) for each in asked)
         if again:
-            both = np.concatenate([truth[:, column], wanted[:, column]])
-            model = LinearSVC().fit(sparse.vstack([known, asked[1]]).tocsr(), both)
+            model = LinearSVC().fit(known_of_both, both[:, column])
             answered[:, column] = expit(model.decision_function(asked[0]))
     given = answered >= choose_thresholds(judged, wanted, goal)[0]
     sets = [tuple(labels[column] for column in np.flatnonzero(row)) for row in given]
