@@ -6,7 +6,6 @@ https://fasttext.cc/docs/en/supervised-tutorial.html), and its way to prepare te
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -62,7 +61,7 @@ def _train(fasttext: Any, corpora: Sequence[Corpus], labels: list[str]) -> Any:
                     marks = " ".join(f"__label__{number[name]}" for name in names if name in number)
                     lines.write(f"{marks} {prepared(text)}\n")
         loss = "softmax" if corpora[0].sets is None else "ova"
-        return fasttext.train_supervised(str(file), loss=loss, thread=os.cpu_count() or 1, verbose=0, **SETTINGS)
+        return fasttext.train_supervised(str(file), loss=loss, thread=1, verbose=0, **SETTINGS)
 
 
 def _scores(model: Any, texts: Sequence[str], labels: int) -> Any:

@@ -12,7 +12,7 @@ from torch import nn
 
 from sortgate.cli import run
 from sortgate_training.batches import EncodedTexts, TrainingBatches
-from sortgate_training.config import ModelConfig, OptimizerConfig
+from sortgate_training.config import ModelConfig, TrainingConfig
 from sortgate_training.finder import Point, draw, find_rate, suggest
 from sortgate_training.model import RecurrentClassifier
 
@@ -22,7 +22,7 @@ def test_the_curve_falls_and_ends_where_it_diverges() -> None:
     texts = EncodedTexts([[2 + number % 2, 4, 5] for number in range(64)], [number % 2 for number in range(64)])
     batches = TrainingBatches(texts, batch_size=8, batch_tokens=1000, seed=0)
     module = RecurrentClassifier(ModelConfig(hidden=8, embedding=8), 10, 2)
-    curve = find_rate(module, batches, nn.CrossEntropyLoss(), OptimizerConfig(name="adamw"), torch.device("cpu"))
+    curve = find_rate(module, batches, nn.CrossEntropyLoss(), TrainingConfig(), torch.device("cpu"))
     rates = [point.rate for point in curve]
     assert rates == sorted(rates)
     assert rates[0] == pytest.approx(1e-5)

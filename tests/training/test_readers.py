@@ -62,6 +62,8 @@ def test_byte_order_mark_line_breaks_and_blank_lines(tmp_path: Path, line_break:
 def test_csv_with_another_separator(tmp_path: Path, separator: str) -> None:
     path = write_csv(tmp_path / "a.csv", ROWS, separator)
     assert read_rows(path) == (ROWS, [])
+    path.write_bytes(b"\n\n" + path.read_bytes())
+    assert read_rows(path) == (ROWS, [])
 
 
 def test_tsv_without_quoting(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from sortgate_training import checkpoint, precision, refit
 from sortgate_training import run as run_module
 from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
 from sortgate_training.data import Corpus
+from sortgate_training.interrupt import stop_on_signals
 from sortgate_training.joining import weigh_and_join
 from sortgate_training.runfolder import RunFolder
 
@@ -230,7 +231,7 @@ def test_a_time_budget_leaves_it_out(files: Path, tmp_path: Path) -> None:
     assert "refit=true: there is no second training within a time budget" in metrics["notes"]
 
 
-@pytest.mark.parametrize("error", [TrainingError("no luck"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [TrainingError("no luck"), MemoryError(), KeyboardInterrupt()])
 def test_when_it_comes_to_nothing_the_first_is_served(
     files: Path, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], error: BaseException,
@@ -246,6 +247,20 @@ def test_when_it_comes_to_nothing_the_first_is_served(
     assert manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
     assert "refit" not in manifest.metrics
     assert any("the classifier of the first one is served" in note for note in manifest.metrics["notes"])
+
+
+def test_a_second_ctrl_c_in_it_ends_all(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def insist(*_: object) -> None:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(refit, "fit", insist)
+    assert run(command("--out", str(tmp_path / "toy"), str(files))) == 130
+    assert "there is no bundle yet; --resume goes on with" in capsys.readouterr().err
+    assert not list((tmp_path / "toy").glob("2*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -292,7 +307,7 @@ def test_one_signal_leaves_out_the_baselines_and_not_the_bundle(
 def test_the_bundle_keeps_what_the_second_training_began_with(files: Path, tmp_path: Path) -> None:
     vectors = tmp_path / "vectors.txt"
     vectors.write_text("newcomer 0.5 0.1 0.2\nword1 1 2 3\n")
-    arguments = [str(files), "--set", f"model.vectors={vectors}", "--set", "model.embedding=3"]
+    arguments = [str(files), "--vectors", str(vectors), "--set", "model.embedding=3"]
     manifest = train(tmp_path / "toy", *arguments)
     assert "refit" in manifest.metrics
     assert manifest.training["vectors"]["tokens"] == 2, "one of them is of the validation texts"

@@ -206,7 +206,7 @@ class TrainingConfig(_Section, frozen=True):
     """
 
     text: TextConfig = msgspec.field(default_factory=TextConfig)
-    limits: TextLimits = TextLimits(truncation="head_tail")
+    limits: TextLimits = TextLimits(truncation="head_tail")  # as in presets.DEFAULTS
     vocabulary: VocabularyConfig = VocabularyConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()

@@ -12,7 +12,7 @@ from torch import nn
 from sortgate.errors import TrainingError
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import Batch
-from sortgate_training.config import OptimizerConfig
+from sortgate_training.config import TrainingConfig
 from sortgate_training.loop import Batches
 from sortgate_training.objective import Loss, Optimizer
 from sortgate_training.parallel import SideBySide
@@ -32,14 +32,14 @@ class Point(NamedTuple):
 
 
 def find_rate(
-    module: nn.Module, batches: Batches, loss_of: Loss, config: OptimizerConfig, device: torch.device, seed: int = 0
+    module: nn.Module, batches: Batches, loss_of: Loss, config: TrainingConfig, device: torch.device
 ) -> list[Point]:
     """Return the curve; ``module`` is of no use afterwards.
 
     Raises:
         TrainingError: the loss is no number from the start.
     """
-    optimizer = Optimizer(config, module)
+    optimizer = Optimizer(config.optimizer, module)
     rates = [LOWEST * (HIGHEST / LOWEST) ** (number / (RATES - 1)) for number in range(RATES)]
     current = rates[0]
     average = WeightAverage(module, 0.0)
@@ -48,8 +48,8 @@ def find_rate(
     curve: list[Point] = []
     with SideBySide() as sides:
         step = Step(
-            module, loss_of, optimizer, lambda _: current / config.learning_rate, average,
-            sides=sides, seed=seed, device=device,
+            module, loss_of, optimizer, lambda _: current / config.optimizer.learning_rate, average,
+            sides=sides, seed=config.seed, device=device, adversarial=config.loss.adversarial,
         )  # fmt: skip
         for current in rates:
             try:

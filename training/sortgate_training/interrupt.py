@@ -15,10 +15,11 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 @dataclass
 class Stop:
-    """Whether someone asked to stop, and by what."""
+    """Whether someone asked to stop, by what, and whether a second time, which ends all."""
 
     requested: bool = False
     reason: str = ""
+    insisted: bool = False
 
 
 #: That of the innermost :func:`stop_on_signals` around.
@@ -44,6 +45,7 @@ def stop_on_signals() -> Iterator[Stop]:
         asked = stop.requested
         stop.requested, stop.reason = True, stop.reason or _NAMES[signal.Signals(signum)]
         if asked:
+            stop.insisted = True
             raise KeyboardInterrupt
 
     token = _outer.set(stop)
@@ -54,8 +56,10 @@ def stop_on_signals() -> Iterator[Stop]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _outer.reset(token)
-        if outer is not None and stop.requested and not outer.requested:
-            outer.requested, outer.reason = True, stop.reason
+        if outer is not None:
+            outer.insisted |= stop.insisted
+            if stop.requested and not outer.requested:
+                outer.requested, outer.reason = True, stop.reason
 
 
 @contextmanager
@@ -65,8 +69,8 @@ def at_once() -> Iterator[None]:
     if stop is None:
         yield
         return
-    before, stop.requested = stop.requested, True
+    before, stop.requested = replace(stop), True
     try:
         yield
     finally:
-        stop.requested = before or bool(stop.reason)
+        stop.requested, stop.insisted = before.requested or bool(stop.reason), before.insisted

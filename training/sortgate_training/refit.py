@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import torch
 
-from sortgate.errors import TrainingError
+from sortgate.errors import SortgateError, TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded
 from sortgate_training.begin import begin
@@ -53,27 +53,11 @@ class Decided:
     factors: Factors | None = None
 
 
-def refit(
-    fitted: Fitted,
-    decided: Decided,
-    parts: Parts,
-    config: TrainingConfig,
-    registry: Registry,
-    *,
-    where: torch.device,
-    threads: int,
-    say: Callable[[str], None],
-    watch: Callable[[int, int], Watcher],
-    folder: RunFolder | None,
-    every_s: float,
-) -> Fitted | None:
-    """Return the classifier trained from all texts but the test texts; None where that came to nothing, which is said.
+@dataclass(frozen=True)
+class Means:
+    """What a training is carried out with.
 
-    Args:
-        fitted: the classifier of the training texts alone.
-        decided: what else was decided with it.
-        parts: the texts.
-        config: of the first training.
+    Attributes:
         registry: components to choose from.
         where: to train.
         threads: of PyTorch.
@@ -81,7 +65,33 @@ def refit(
         watch: makes the loop's watcher, given the number of texts and of epochs.
         folder: of the run, None keeps no checkpoints.
         every_s: seconds between two checkpoints within an epoch.
+        stop: whether someone asks to stop.
     """
+
+    registry: Registry
+    where: torch.device
+    threads: int
+    say: Callable[[str], None]
+    watch: Callable[[int, int], Watcher]
+    folder: RunFolder | None
+    every_s: float
+    stop: Stop
+
+
+def refit(fitted: Fitted, decided: Decided, parts: Parts, config: TrainingConfig, means: Means) -> Fitted | None:
+    """Return the classifier trained from all texts but the test texts; None where that came to nothing, which is said.
+
+    Args:
+        fitted: the classifier of the training texts alone.
+        decided: what else was decided with it.
+        parts: the texts.
+        config: of the first training.
+        means: those of the first training.
+
+    Raises:
+        KeyboardInterrupt: someone asked to stop a second time.
+    """
+    say = means.say
     both = parts.together()
     if shared := parts.shared():
         say(f"{parts.validation.source}: {shared:,} texts are test texts too, and so not learned from")
@@ -89,10 +99,13 @@ def refit(
     say(f"training again, from all {len(both):,} training and validation texts, for {epochs}")
     started, what = time.monotonic(), "was stopped"
     try:
-        again = _train(both, fitted, decided, parts, config, registry, where, threads, watch, folder, say, every_s)
-    except TrainingError as error:
-        again, what = None, f"failed ({error})"
+        again = _train(both, fitted, decided, parts, config, means)
+    # whatever it is, a file that is gone, a machine out of memory: there is a classifier to serve
+    except (SortgateError, MemoryError, RuntimeError, OSError, ValueError) as error:
+        again, what = None, f"failed ({' '.join(str(error).split()) or type(error).__name__})"
     except KeyboardInterrupt:
+        if means.stop.insisted:
+            raise
         again = None
     if again is None:
         note = f"the second training {what}; the classifier of the first one is served"
@@ -132,21 +145,11 @@ def left_out(
 
 
 def _train(
-    both: Corpus,
-    fitted: Fitted,
-    decided: Decided,
-    parts: Parts,
-    config: TrainingConfig,
-    registry: Registry,
-    where: torch.device,
-    threads: int,
-    watch: Callable[[int, int], Watcher],
-    folder: RunFolder | None,
-    say: Callable[[str], None],
-    every_s: float,
+    both: Corpus, fitted: Fitted, decided: Decided, parts: Parts, config: TrainingConfig, means: Means
 ) -> Fitted | None:
-    start = begin(Parts(both, parts.validation, parts.test), config, registry, where, threads, _nothing)
-    control = Control(every_s=every_s, until=decided.epochs, device=where)
+    say, folder, where = means.say, means.folder, means.where
+    start = begin(Parts(both, parts.validation, parts.test), config, means.registry, where, means.threads, _nothing)
+    control = Control(every_s=means.every_s, until=decided.epochs, device=where)
     tables = None
     if folder is not None:
         folder, control.resumed = _folder_of(folder, say)
@@ -160,7 +163,7 @@ def _train(
         tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, strength=decided.strength)
         if folder is not None:
             folder.save_ngrams(tables)
-    progress = watch(len(start.batches.texts), decided.epochs)
+    progress = means.watch(len(start.batches.texts), decided.epochs)
     scheduled = msgspec.structs.replace(config, epochs=decided.scheduled)
     history = fit(start.recurrent, start.batches, start.loss, None, scheduled, progress, control)
     if history.best < decided.epochs:

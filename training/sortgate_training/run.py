@@ -18,7 +18,7 @@ from sortgate.plugins import Registry
 from sortgate.textpath import Encoded
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
-from sortgate_training.begin import batches_of, begin, choose_device, named
+from sortgate_training.begin import Start, batches_of, begin, choose_device, named
 from sortgate_training.budget import Budget
 from sortgate_training.calibration import fit_temperature
 from sortgate_training.config import TrainingConfig
@@ -37,7 +37,7 @@ from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.precision import Deciding, check_precision, choose_precision
-from sortgate_training.refit import Decided, left_out, refit
+from sortgate_training.refit import Decided, Means, left_out, refit
 from sortgate_training.runfolder import RunFolder, identify
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
@@ -156,46 +156,15 @@ def train_bundle(
         say(f"{history.stopped}; epoch {history.best} is kept")
         if words := history.overfitting():
             say(words)
-
-        module, factors = HybridClassifier(recurrent), None
-        if tables is not None:
-            module, factors = weigh_and_join(recurrent, tables, judged, start.shift, say)
-        logits = torch_logits(module, judged)
-        temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
-
-        def choose(scaled: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Cut:
-            return choose_cut(scaled, targets, labels, config)
-
-        cut = choose(logits / temperature, judged.targets)
-        for note in cut.notes:
-            say(note)
-        graph = export_graph(module)
-        parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
-        if config.precision != "float32":
-            held_out += [item for item in path.encode(parts.test.texts) if isinstance(item, Encoded)]
-        info = ModelInfo(cell=config.model.cell, opset=OPSET)
-        deciding = Deciding(temperature, cut, choose)
-        chosen = choose_precision(config.precision, graph, info, held_out, judged.targets, deciding)
-        if chosen.reason:
-            say(chosen.reason)
-        for note in chosen.cut.notes:
-            if note not in cut.notes:
-                say(f"{chosen.info.precision}: {note}")
-        fitted = Fitted(
-            path, vocabulary, registry, labels, history, temperature, parity, chosen, start.shift, start.record
-        )
+        fitted, decided = decide(start, history, tables, judged, held_out, parts, config, registry, say)
         if unlabelled is not None:
             fitted.more["unlabelled"] = unlabelled
         refitted = None
         tokens = int(start.learned.lengths.sum())
         without = left_out(config, tokens, parts, budget=budget is not None, taught=teaching is not None, stop=stop)
         if without is None:
-            strength = None if tables is None else tables.strength
-            decided = Decided(history.best, config.epochs_of(len(batches)), strength, factors)
-            refitted = refit(
-                fitted, decided, parts, source, registry,
-                where=where, threads=threads, say=say, watch=watch, folder=folder, every_s=every_s,
-            )  # fmt: skip
+            means = Means(registry, where, threads, say, watch, folder, every_s, stop)
+            refitted = refit(fitted, decided, parts, source, means)
         elif without and not history.interrupted:
             say(without)
             fitted.notes.append(without)
@@ -208,6 +177,66 @@ def train_bundle(
             ending += f"; trained again from {refitted.learned} texts"
         folder.end("finished", ending, keep=False)
     return trained
+
+
+def decide(
+    start: Start,
+    history: History,
+    tables: NgramTables | None,
+    judged: EncodedTexts,
+    held_out: list[Encoded],
+    parts: Parts,
+    config: TrainingConfig,
+    registry: Registry,
+    say: Callable[[str], None],
+) -> tuple[Fitted, Decided]:
+    """Return the classifier that the validation texts make of the trained network, and what a second training needs.
+
+    Args:
+        start: whose network is trained; it is joined with the n-gram path in place.
+        history: of its training.
+        tables: the n-gram path, None without.
+        judged: the validation texts.
+        held_out: the same, as the text path gives them.
+        parts: the texts; of test texts only the answers count, where int8 is judged.
+        config: everything else.
+        registry: components.
+        say: told what is decided.
+
+    Raises:
+        TrainingError: the exported model is not good enough, or no score reaches the goal.
+    """
+    module, factors = HybridClassifier(start.recurrent), None
+    if tables is not None:
+        module, factors = weigh_and_join(start.recurrent, tables, judged, start.shift, say)
+    logits = torch_logits(module, judged)
+    temperature = fit_temperature(logits if start.shift is None else logits + start.shift, judged.targets)
+
+    def choose(scaled: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Cut:
+        return choose_cut(scaled, targets, start.labels, config)
+
+    cut = choose(logits / temperature, judged.targets)
+    for note in cut.notes:
+        say(note)
+    graph = export_graph(module)
+    parity = check_parity(module, graph.SerializeToString(), held_out, config.limits.max_tokens)
+    if config.precision != "float32":
+        held_out = held_out + [item for item in start.path.encode(parts.test.texts) if isinstance(item, Encoded)]
+    info = ModelInfo(cell=config.model.cell, opset=OPSET)
+    chosen = choose_precision(
+        config.precision, graph, info, held_out, judged.targets, Deciding(temperature, cut, choose)
+    )
+    if chosen.reason:
+        say(chosen.reason)
+    for note in chosen.cut.notes:
+        if note not in cut.notes:
+            say(f"{chosen.info.precision}: {note}")
+    fitted = Fitted(
+        start.path, start.vocabulary, registry, start.labels, history, temperature, parity, chosen, start.shift,
+        start.record,
+    )  # fmt: skip
+    strength = None if tables is None else tables.strength
+    return fitted, Decided(history.best, config.epochs_of(len(start.batches)), strength, factors)
 
 
 @contextmanager
@@ -246,7 +275,7 @@ def learning_rates(
     """
     where = choose_device(device)
     start = begin(parts, config, registry, where, threads, say)
-    return find_rate(start.recurrent, start.batches, start.loss, config.optimizer, where, config.seed)
+    return find_rate(start.recurrent, start.batches, start.loss, config, where)
 
 
 def with_metric(config: TrainingConfig, *, sets: bool) -> TrainingConfig:

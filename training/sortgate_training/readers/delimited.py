@@ -81,7 +81,7 @@ def _records(path: Path, file: BinaryIO, separator: str, quoting: int) -> Iterat
     row, start, width = 0, 1, 0
     try:
         lines = decoded_lines(file)
-        first = next(lines, "")
+        first = next((line for line in lines if line.strip()), "")
         if separator == "," and "," not in first:
             separator = next((other for other in ";\t" if other in first), ",")
         reader = csv.reader(chain([first], lines), delimiter=separator, strict=True, quoting=quoting)  # type: ignore[arg-type]
