@@ -139,10 +139,6 @@ def prepare(
     path = TextPath.create(config.text, registry, config.limits)
     path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    if len(vocabulary) == FIRST_ID:
-        raise DataError(
-            f"{parts.train.source}: no token occurs {config.vocabulary.min_count} times; lower vocabulary.min_count"
-        )
     pretrained = None
     if config.model.pretrained:
         pretrained = load_pretrained(Path(config.model.pretrained), config)
@@ -153,6 +149,10 @@ def prepare(
     if 0 in (counts := prepared.counts()):
         label = labels[counts.index(0)]
         raise DataError(f"{parts.train.source}: no text of label {label!r} is left after normalizing and tokenizing")
+    if len(vocabulary) == FIRST_ID:
+        raise DataError(
+            f"{parts.train.source}: no token occurs {config.vocabulary.min_count} times; lower vocabulary.min_count"
+        )
     return prepared
 
 
