@@ -2,11 +2,12 @@
 
 The yardstick is what tutorials show: shuffled batches of 64, ``pack_padded_sequence``, one bidirectional LSTM, maximum
 and mean over time, Adam over all weights. Ours is the loop of ``sortgate train`` with everything that it does besides:
-clipping, averaging of weights, a schedule, dropout, vectors of character n-grams; all but ``loss.adversarial``, which
-makes every second step take twice the time. Passes alternate, and the medians of their ratios and speeds count.
+clipping, averaging of weights, a schedule, dropout, vectors of character n-grams, and a perturbation in every second
+step, which ``--adversarial 0`` leaves out. Passes alternate, and the medians of their ratios and speeds count.
 Texts are split by the seed; both are judged on the same held-out tenth. Ours is judged by its network alone.
 
-Usage: python benchmarks/training/run.py DATA [--texts 8000] [--rounds 3] [--threads 2] [--vocabulary SIZE …] [--json]
+Usage: python benchmarks/training/run.py DATA [--texts 8000] [--rounds 3] [--adversarial 0.4]
+       [--threads 2] [--vocabulary SIZE …] [--json]
 """
 
 from __future__ import annotations
@@ -83,10 +84,13 @@ class TextbookRun:
 
 
 class OurRun:
-    """Passes of ``sortgate train`` with ``loss.adversarial=0``."""
+    """Passes of ``sortgate train``."""
 
-    def __init__(self, texts: EncodedTexts, size: int, tokens: Vocabulary, labels: int, passes: int) -> None:
+    def __init__(
+        self, texts: EncodedTexts, size: int, tokens: Vocabulary, labels: int, passes: int, adversarial: float
+    ) -> None:
         torch.manual_seed(0)
+        self.adversarial = adversarial
         self.module = RecurrentClassifier(CONFIG.model, size, labels, tokens)
         bounds = {"batch_size": CONFIG.batch_size, "batch_tokens": CONFIG.batch_tokens}
         self.batches = TrainingBatches(texts, seed=0, **bounds)
@@ -99,7 +103,7 @@ class OurRun:
         """Learn from all texts once."""
         self.module.train()
         with SideBySide() as sides:
-            step = Step(self.module, *self.parts, sides=sides)
+            step = Step(self.module, *self.parts, sides=sides, adversarial=self.adversarial)
             step.done = self.done
             for batch in self.batches:
                 step(batch, 1)
@@ -131,11 +135,11 @@ def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, Vocabulary
 
 
 def compare(
-    data: tuple[EncodedTexts, EncodedTexts, Vocabulary, int], size: int, rounds: int, threads: int
+    data: tuple[EncodedTexts, EncodedTexts, Vocabulary, int], size: int, rounds: int, threads: int, adversarial: float
 ) -> dict[str, Any]:
     """Alternate passes of both; returns the figures."""
     learned, judged, tokens, labels = data
-    ours, theirs = OurRun(learned, size, tokens, labels, rounds), TextbookRun(learned, size, labels)
+    ours, theirs = OurRun(learned, size, tokens, labels, rounds, adversarial), TextbookRun(learned, size, labels)
     seconds: dict[str, list[float]] = {"ours": [], "textbook": []}
     for _ in range(rounds):
         for name, run in (("textbook", theirs), ("ours", ours)):
@@ -148,6 +152,7 @@ def compare(
     ratios = [slow / fast for slow, fast in zip(seconds["textbook"], seconds["ours"], strict=True)]
     return {
         "vocabulary": size,
+        "adversarial": adversarial,
         "texts": len(learned),
         "mean_tokens": round(float(learned.lengths.mean()), 1),
         "texts_per_s": {name: round(len(learned) / statistics.median(values)) for name, values in seconds.items()},
@@ -165,12 +170,13 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=8_000)
     parser.add_argument("--rounds", type=int, default=3, help="passes over the texts of each")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--adversarial", type=float, default=CONFIG.loss.adversarial, help="loss.adversarial of ours")
     parser.add_argument("--vocabulary", type=int, nargs="*", help="rows of the embedding, at least the vocabulary's")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     data = read(arguments.data, arguments.texts)
     sizes = [max(size, len(data[2])) for size in arguments.vocabulary or [0]]
-    results = [compare(data, size, arguments.rounds, arguments.threads) for size in sizes]
+    results = [compare(data, size, arguments.rounds, arguments.threads, arguments.adversarial) for size in sizes]
     if arguments.json:
         print(json.dumps({"data": arguments.data.name, "threads": arguments.threads, "results": results}))
         return

@@ -9,22 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from small import ONCE
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 
 Rows = list[tuple[str, str]]
-QUICK = [
-    "--threads",
-    "1",
-    "--set",
-    "refit=false",
-    "--set",
-    "model.hidden=8",
-    "--set",
-    "model.embedding=16",
-    "--no-baselines",
-    "--quiet",
-]
+QUICK = [*ONCE, "--no-baselines", "--quiet"]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from small import SHAPE
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.inference import Classifier
@@ -22,10 +23,7 @@ from sortgate_training.distillation import Teaching, create_distillation_loss
 from sortgate_training.objective import create_loss, create_multi_label_loss
 
 Rows = list[tuple[str, str]]
-QUICK = (
-    "--threads", "1", "--quiet", "--no-baselines", "--set", "model.hidden=8", "--set", "model.embedding=16",
-    "--set", "batch_size=16", "--set", "optimizer.learning_rate=0.02",
-)  # fmt: skip
+QUICK = (*SHAPE, "--quiet", "--no-baselines", "--set", "batch_size=16", "--set", "optimizer.learning_rate=0.02")
 #: The network alone: the n-gram path learns from labels only.
 NETWORK = ("--set", "ngrams.enabled=false")
 

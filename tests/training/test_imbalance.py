@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from small import ONCE
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.inference import Classifier
@@ -34,19 +35,7 @@ from sortgate_training.run import fit_tables
 from sortgate_training.split import Parts
 
 Rows = list[tuple[str, str]]
-QUICK = [
-    "--threads",
-    "1",
-    "--set",
-    "refit=false",
-    "--set",
-    "model.hidden=8",
-    "--set",
-    "model.embedding=16",
-    "--no-baselines",
-    "--epochs",
-    "1",
-]
+QUICK = [*ONCE, "--no-baselines", "--epochs", "1"]
 #: For every text of ``b`` there are 19 of ``a``, more or less.
 SKEWED = "a" * 19 + "b"
 TARGETS = np.array([0] * 90 + [1] * 9 + [2])

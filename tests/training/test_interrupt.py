@@ -12,22 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from small import QUICK
 from sortgate.inference import Classifier
 from sortgate_training.interrupt import at_once, stop_on_signals
 
 Rows = list[tuple[str, str]]
-QUICK = (
-    "--threads",
-    "1",
-    "--set",
-    "refit=false",
-    "--set",
-    "model.hidden=8",
-    "--set",
-    "model.embedding=16",
-    "--set",
-    "batch_size=16",
-)
 
 
 def test_what_stops_the_inner_work_stops_the_outer() -> None:

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from small import QUICK
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.inference import Classifier
@@ -26,18 +27,6 @@ from sortgate_training.metrics import macro_f1, measure_sets
 from sortgate_training.mixing import mix
 from sortgate_training.objective import create_multi_label_loss
 
-QUICK = (
-    "--threads",
-    "1",
-    "--set",
-    "refit=false",
-    "--set",
-    "model.hidden=8",
-    "--set",
-    "model.embedding=16",
-    "--set",
-    "batch_size=16",
-)
 LEARN = (*QUICK, "--set", "optimizer.learning_rate=0.02", "--epochs", "4")
 
 
@@ -78,7 +67,7 @@ def test_trained_sets_are_served(folder: Path, bundle: Path, capsys: pytest.Capt
     assert (manifest.task, manifest.labels) == ("multi_label", ["a", "b", "c"])
     assert manifest.thresholds.keys() == {"a", "b", "c"}
     assert manifest.metrics["test"]["macro_f1"] > 0.9
-    assert manifest.metrics["parity"] <= 1e-3  # export has checked it against the size of the logits
+    assert manifest.metrics["parity"] <= 1e-4
     assert manifest.metrics["baselines"].keys() == {"B1", "B2"}
     assert manifest.metrics["baselines"]["B1"]["micro_f1"] > 0.9
     assert "macro-F1" in manifest.metrics["verdict"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from small import QUICK
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.inference import Classifier
@@ -18,18 +19,6 @@ from sortgate_training.report.judged import Judged
 from sortgate_training.report.truncation import truncation_of
 
 Rows = list[tuple[str, str]]
-QUICK = (
-    "--threads",
-    "1",
-    "--set",
-    "refit=false",
-    "--set",
-    "model.hidden=8",
-    "--set",
-    "model.embedding=16",
-    "--set",
-    "batch_size=16",
-)
 LEARN = (*QUICK, "--set", "optimizer.learning_rate=0.02", "--epochs", "4", "--no-baselines", "--json")
 
 

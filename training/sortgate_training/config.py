@@ -103,8 +103,8 @@ class LossConfig(_Section, frozen=True):
         logit_adjustment: τ of Menon et al. 2021: the loss, and only the loss, adds τ·log(a label's share) to its logit,
             so that 1 serves labels as if they were equally frequent. One label a text only.
         adversarial: how far a text's token vectors together are moved to where its loss rises most, to learn from
-            there, too, in every second step, which takes twice the time; in norms of a token's vector (Miyato et al.
-            2017 move normalized vectors of 256 elements by 5: 0.3 such norms). 0 for not at all.
+            there, too, in every second step, which takes up to twice the time; in norms of a token's vector (Miyato et
+            al. 2017 move normalized vectors of 256 elements by 5: 0.3 such norms). 0 for not at all.
     """
 
     name: Literal["cross_entropy", "focal"] = "cross_entropy"
@@ -206,7 +206,7 @@ class TrainingConfig(_Section, frozen=True):
     """
 
     text: TextConfig = msgspec.field(default_factory=TextConfig)
-    limits: TextLimits = TextLimits(truncation="head_tail")  # as in presets.DEFAULTS
+    limits: TextLimits = TextLimits(truncation="head_tail")
     vocabulary: VocabularyConfig = VocabularyConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from sortgate.bundle import Manifest, write_bundle
 from sortgate.inference import Classifier
 from sortgate.inference.golden import make_golden
-from sortgate.inference.session import Session
 from sortgate.plugins import ComponentSpec, Registry
 from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
@@ -120,11 +119,11 @@ def finish(
     served = refitted or fitted
     path, chosen = _abstaining(served, config), served.chosen
     manifest = _manifest(out.name, parts, config, served, path)
-    classifier = first = Classifier(path, Session(chosen.model, threads), manifest)
+    classifier = first = Classifier.from_parts(path, chosen.model, manifest, threads=threads)
     if refitted is not None:
         unseen = _abstaining(fitted, config)
         before = _manifest(out.name, parts, config, fitted, unseen)
-        first = Classifier(unseen, Session(fitted.chosen.model, threads), before)
+        first = Classifier.from_parts(unseen, fitted.chosen.model, before, threads=threads)
     judged_on = "test" if len(parts.test) else "validation"
     part = parts.test if len(parts.test) else parts.validation
     judged = judge_corpus(classifier if len(parts.test) else first, part)
@@ -150,16 +149,16 @@ def finish(
     counts = parts.train.counts()
     adjusted = adjust(validation or judged, counts, fitted.temperature, fitted.shift) if judged.sets is None else []
 
-    rivals, missing = _rivals(
-        parts, part.texts, config, hurried, say, again=refitted is not None and len(parts.test) > 0
-    )
+    # what is judged here has learned from the validation texts
+    again = refitted is not None and len(parts.test) > 0
+    rivals, missing = _rivals(parts, part.texts, config, hurried, say, again=again)
     if missing:
         say(missing)
         notes.append(missing)
     figures = figures_of(judged, rivals, calibrate(judged, fitted.temperature, validation or judged))
     if figures.rivals:
         say(figures.verdict())
-    single = Classifier(path, Session(chosen.model), manifest)
+    single = Classifier.from_parts(path, chosen.model, manifest)
     files = {
         manifest.model.file: chosen.model,
         manifest.vocabulary: served.vocabulary.to_bytes(),
@@ -176,7 +175,7 @@ def finish(
         validation=validation,
         history=fitted.history,
         multi_label=judged.sets is not None,
-        learned=parts.together().counts() if refitted is not None and len(parts.test) else counts,
+        learned=parts.together().counts() if again else counts,
         speed=texts_per_second(single, part.texts),
         size=sum(map(len, files.values())),
         notes=notes,

@@ -36,6 +36,11 @@ class History(msgspec.Struct):
     diverged: bool = False
     interrupted: bool = False
 
+    @property
+    def over(self) -> int:
+        """How many epochs are over; where none is judged, each is the best."""
+        return max(self.best, len(self.epochs))
+
     def overfitting(self) -> str | None:
         """Say in words when training and validation parted, None when they did not."""
         if len(self.epochs) < 2:

@@ -14,7 +14,7 @@ import msgspec
 
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import TrainingConfig
-from sortgate_training.presets import DEFAULTS, PRESETS
+from sortgate_training.presets import PRESETS
 
 
 def load_config(
@@ -59,7 +59,9 @@ def _apply_preset(tables: dict[str, Any]) -> None:
     """Put in the preset's values where nothing else is set; a name that does not exist is left for the check."""
     name = tables.get("preset")
     given = set(_leaves(tables))
-    values = {**DEFAULTS, **(PRESETS.get(name, {}) if isinstance(name, str) else {})}
+    # a table of limits that is given in part has the struct's own defaults, of which training has another one
+    values = {"limits.truncation": TrainingConfig().limits.truncation}
+    values |= PRESETS.get(name, {}) if isinstance(name, str) else {}
     for key, value in values.items():
         if key not in given:
             _put(tables, key, value)

@@ -104,7 +104,7 @@ def fit(
         batches: what is learned from.
         loss_of: what is minimised.
         judge: judges the module, in evaluation mode and without gradients; without it, each epoch counts as better
-            than the one before, and the history has none of them.
+            than the one before, and the history has no more than its number.
         config: epochs, patience, metric, optimiser and schedule.
         watcher: is told of the progress.
         control: checkpoints, time budget and device.
@@ -120,7 +120,7 @@ def fit(
         except TrainingError as error:
             if not run.weights:
                 raise
-            run.history.stopped = f"training diverged after epoch {run.over} ({error})"
+            run.history.stopped = f"training diverged after epoch {run.history.over} ({error})"
             run.history.diverged = True
     if not run.weights:
         run.save()
@@ -157,7 +157,6 @@ class _Run:
         self.history = History()
         self.weights: dict[str, torch.Tensor] = {}
         self.best: tuple[float, float] = (-math.inf, -math.inf)
-        self.over = 0
         #: of the epoch under way: batches and texts done, the sum of their losses, and seconds
         self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
         self._saved = time.monotonic()
@@ -170,7 +169,7 @@ class _Run:
         if self.control.budget is not None:
             self.control.budget.begin()
         while not history.stopped:
-            number = self.over + 1
+            number = history.over + 1
             timed_out = self._one_epoch(number, stop)
             if stop.requested:
                 history.stopped, history.interrupted = f"stopped by {stop.reason}", True
@@ -221,7 +220,6 @@ class _Run:
             self.history.epochs.append(epoch)
             self.watcher.epoch(epoch, best=better)
             self.control.log(epoch)
-        self.over = number
         self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
 
     def save(self) -> None:
@@ -236,7 +234,6 @@ class _Run:
             "history": msgspec.to_builtins(self.history),
             "steps": self.step.done,
             "best": [value if math.isfinite(value) else None for value in self.best],
-            "over": self.over,
             "epoch": {"done": self.done, "texts": self.texts, "total": self.total, "seconds": self.seconds},
             "batches": self.batches.state(),
         }
@@ -267,7 +264,7 @@ class _Run:
         self.history = msgspec.convert(facts["history"], History)
         if self.history.interrupted:  # before the first epoch was over; whoever goes on no longer asks to stop
             self.history.stopped, self.history.interrupted = "", False
-        self.step.done, self.over = facts["steps"], facts["over"]
+        self.step.done = facts["steps"]
         first, second = (-math.inf if value is None else value for value in facts["best"])
         self.best = (first, second)
         epoch = facts["epoch"]

@@ -243,13 +243,13 @@ def again_as(chosen: Chosen, graph: onnx.ModelProto, texts: Sequence[Encoded], t
     model, texts = quantize(graph), texts[:MAX_TEXTS]
     session = Session(model)
     flips, margin = _count_flips(session, texts, onnx_logits(session, texts, rows=1), chosen.cut, temperature)
-    if flips > MAX_FLIP_RATE * len(texts):
+    rate = flips / len(texts)
+    if rate > MAX_FLIP_RATE:
         raise TrainingError(
-            f"{flips / len(texts):.2%} of its int8 answers to {len(texts):,} texts depend on the batch, where "
-            f"{MAX_FLIP_RATE:.1%} may"
+            f"{rate:.2%} of its int8 answers to {len(texts):,} texts depend on the batch, where {MAX_FLIP_RATE:.1%} may"
         )
-    info = msgspec.structs.replace(chosen.info, flip_rate=flips / len(texts), logit_margin=margin)
-    served = {"flips": flips, "texts": len(texts), "flip_rate": flips / len(texts), "logit_margin": margin}
+    info = msgspec.structs.replace(chosen.info, flip_rate=rate, logit_margin=margin)
+    served = {"flips": flips, "texts": len(texts), "flip_rate": rate, "logit_margin": margin}
     return replace(chosen, model=model, info=info, facts={**chosen.facts, "second_training": served})
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-#: Dotted key → value where training has another default than the bundle's format.
-DEFAULTS: dict[str, Any] = {"limits.truncation": "head_tail"}
 #: Preset → dotted key → value. ``balanced`` is the defaults themselves.
 PRESETS: dict[str, dict[str, Any]] = {
     # two thirds of the time to serve; the n-gram path, fitted as ever, keeps most of the accuracy

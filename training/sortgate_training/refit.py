@@ -136,7 +136,7 @@ def left_out(
         return f"refit=true: there is no second training {where}" if config.refit is True else ""
     if stop.requested:
         return f"stopped by {stop.reason}: there was no second training"
-    if len(parts.together()) == len(parts.train):
+    if not len(parts.further()):
         return (
             "no validation text may be learned from, since all are test texts too or have labels that no training text "
             "has: there was no second training"
@@ -157,7 +157,7 @@ def _train(
         control.save = folder.save
         tables = folder.load_ngrams()
         if control.resumed is not None:
-            say(f"going on with the second training after epoch {control.resumed.facts['over']}")
+            say(f"going on with the second training after epoch {control.resumed.facts['history']['best']}")
     if tables is None and decided.strength is not None:
         vocabulary, labels = start.vocabulary, len(start.labels)
         tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, strength=decided.strength)

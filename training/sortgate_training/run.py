@@ -126,7 +126,7 @@ def train_bundle(
         control.save = folder.save
         control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
     if resumed is not None:
-        epochs = resumed.facts["over"]
+        epochs = msgspec.convert(resumed.facts["history"], History).over
         say(f"going on after epoch {epochs} and {resumed.facts['epoch']['texts']:,} texts of the next")
     if budget is not None:
         seconds = budget.begin()

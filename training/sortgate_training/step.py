@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sortgate_training.model import RecurrentClassifier
 
 CPU = torch.device("cpu")
-#: Steps from one with a perturbation to the next; such a step takes twice the time.
+#: Steps from one with a perturbation to the next; such a step takes up to twice the time.
 ADVERSARIAL_EVERY = 2
 #: Least norm of a text's gradient that is brought to the perturbation's size: squares of much less are 0 in float32,
 #: and a norm that is too small would make the perturbation too large. Focal loss comes to such gradients.

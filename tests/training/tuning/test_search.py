@@ -172,14 +172,14 @@ def test_a_budget_leaves_trials_untrained(create: Callable[..., Search]) -> None
 
 
 def test_a_start_over_the_budget_is_the_measure_but_not_the_choice(create: Callable[..., Search]) -> None:
-    search = create(limits=Limits(max_ms=0.3), trials=12)
+    search = create(limits=Limits(max_ms=0.3), trials=6)
     search.run(lambda: None)
     records = search.study.records
     assert records[0].runs
     assert not records[0].within
     assert records[1].values["model.hidden"] == 16  # the cheapest comes at once
     # and the others are near it, not near the start
-    assert sum(record.within for record in records[2:]) >= 5
+    assert sum(record.within for record in records[2:]) >= 3
     found = search.conclude()
     assert found.chosen.number > 0
     assert found.chosen.cost is not None

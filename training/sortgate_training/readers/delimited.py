@@ -10,13 +10,15 @@ import csv
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from sortgate.errors import DataError
 from sortgate_training.columns import choose_by_values, choose_names, choose_text, told_by_values
 from sortgate_training.readers.files import BadLineError, decoded_lines, not_utf8
 from sortgate_training.readers.lines import Row
 
+#: What :mod:`csv` calls it.
+Quoting = Literal[0, 1, 2, 3]
 #: A longer field means that a quote was left open.
 MAX_FIELD_CHARACTERS = 16 * 2**20
 
@@ -27,7 +29,7 @@ def read_table(
     separator: str,
     text_column: str | None,
     label_column: str | None,
-    quoting: int = csv.QUOTE_MINIMAL,
+    quoting: Quoting = csv.QUOTE_MINIMAL,
 ) -> tuple[list[Row], list[str]]:
     """Return the rows, and how the columns were guessed.
 
@@ -52,7 +54,7 @@ def read_table(
 
 
 def read_column(
-    path: Path, file: BinaryIO, separator: str, text_column: str | None, quoting: int = csv.QUOTE_MINIMAL
+    path: Path, file: BinaryIO, separator: str, text_column: str | None, quoting: Quoting = csv.QUOTE_MINIMAL
 ) -> list[str]:
     """Return the texts alone; the first row is the header.
 
@@ -66,7 +68,7 @@ def read_column(
     return [fields[at] for fields in records]
 
 
-def header_names(path: Path, file: BinaryIO, separator: str, quoting: int = csv.QUOTE_MINIMAL) -> list[str]:
+def header_names(path: Path, file: BinaryIO, separator: str, quoting: Quoting = csv.QUOTE_MINIMAL) -> list[str]:
     """Return the first row, which is the header if there is one.
 
     Raises:
@@ -75,7 +77,7 @@ def header_names(path: Path, file: BinaryIO, separator: str, quoting: int = csv.
     return [name.strip() for name in next(_records(path, file, separator, quoting))]
 
 
-def _records(path: Path, file: BinaryIO, separator: str, quoting: int) -> Iterator[list[str]]:
+def _records(path: Path, file: BinaryIO, separator: str, quoting: Quoting) -> Iterator[list[str]]:
     """Yield the header, then the rows; each has as many fields as the header."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     row, start, width = 0, 1, 0
@@ -84,7 +86,7 @@ def _records(path: Path, file: BinaryIO, separator: str, quoting: int) -> Iterat
         first = next((line for line in lines if line.strip()), "")
         if separator == "," and "," not in first:
             separator = next((other for other in ";\t" if other in first), ",")
-        reader = csv.reader(chain([first], lines), delimiter=separator, strict=True, quoting=quoting)  # type: ignore[arg-type]
+        reader = csv.reader(chain([first], lines), delimiter=separator, strict=True, quoting=quoting)
         for fields in reader:
             if fields:  # a blank line is no row
                 width = width or len(fields)

@@ -25,7 +25,6 @@ LADDERS: dict[str, tuple[float, ...]] = {
     "model.embedding_dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "model.token_dropout": (0.0, 0.05, 0.1, 0.15, 0.2, 0.3),
     "loss.label_smoothing": (0.0, 0.05, 0.1, 0.15),
-    "loss.adversarial": (0.0, 0.1, 0.2, 0.4, 0.6, 0.8),
     "vocabulary.min_count": (1, 2, 3, 5),
 }
 #: Values without an order.
