@@ -60,6 +60,9 @@ class Watcher(Protocol):
     def epoch(self, epoch: Epoch, *, best: bool) -> None:
         """Called after each validation."""
 
+    def epoch_without_validation(self, number: int, loss: float, texts_per_s: float, seconds: float) -> None:
+        """Called after each epoch of a training that nothing judges."""
+
 
 @dataclass
 class Control:
@@ -214,9 +217,11 @@ class _Run:
                 self.weights = copy.deepcopy(self.module.state_dict())
         if self.control.budget is not None:
             self.control.budget.judged(time.monotonic() - started)
-        if judgement is not None:
-            loss = self.total / max(self.texts, 1)
-            epoch = Epoch(number, loss, *judgement, self.texts / max(self.seconds, 1e-9), self.seconds)
+        loss, rate = self.total / max(self.texts, 1), self.texts / max(self.seconds, 1e-9)
+        if judgement is None:
+            self.watcher.epoch_without_validation(number, loss, rate, self.seconds)
+        else:
+            epoch = Epoch(number, loss, *judgement, rate, self.seconds)
             self.history.epochs.append(epoch)
             self.watcher.epoch(epoch, best=better)
             self.control.log(epoch)

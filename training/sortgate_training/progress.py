@@ -60,6 +60,14 @@ class TrainingProgress:
             soft_wrap=True,
         )
 
+    def epoch_without_validation(self, number: int, loss: float, texts_per_s: float, seconds: float) -> None:
+        """Leave a line behind for an epoch that nothing judges."""
+        self._progress.console.print(
+            f"epoch {number}/{self._epochs}  loss {loss:.4f}  {texts_per_s:,.0f} texts/s  {seconds:.0f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
     def __enter__(self) -> Self:
         self._progress.start()
         return self

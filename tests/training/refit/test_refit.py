@@ -33,6 +33,16 @@ def test_validation_texts_teach(first: Path, again: Path) -> None:
     assert "refit" not in Bundle.open(first).manifest.metrics
 
 
+def test_each_epoch_of_it_is_told(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command("--out", str(tmp_path / "model"), str(files))) == 0
+    told = capsys.readouterr().err
+    first, _, second = told.partition("training again, from all 520 training and validation texts, for ")
+    epochs = int(second.split()[0])
+    assert len(re.findall(r"^epoch \d/4  loss \S+  validation: ", first, re.MULTILINE)) >= epochs
+    lines = re.findall(r"^epoch (\d)/(\d)  loss \d\.\d+  [\d,]+ texts/s  \d+ s$", second, re.MULTILINE)
+    assert lines == [(str(number), str(epochs)) for number in range(1, epochs + 1)]
+
+
 def learned_from(bundle: Bundle) -> list[int]:
     """Return the report's last column of the first table with one: texts that each label was learned from."""
     table = bundle.read("report.html").decode().partition("learned from")[2].partition("</table>")[0]
