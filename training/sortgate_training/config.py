@@ -16,9 +16,9 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 #: Bounds of ``epochs`` where the data decides, and the steps that few texts get at least.
-LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 8, 30, 2_500
+LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 4, 30, 2_500
 #: Training tokens up to which ``refit = "auto"`` trains twice.
-MOST_REFIT_TOKENS = 2_000_000
+MOST_REFIT_TOKENS = 3_000_000
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +137,7 @@ class OptimizerConfig(_Section, frozen=True):
     """
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 3e-3
     weight_decay: NotNegative = 0.01
     momentum: Share = 0.9
     gradient_clip: NotNegative = 1.0
@@ -187,8 +187,8 @@ class TrainingConfig(_Section, frozen=True):
 
     Attributes:
         preset: whose values (:mod:`sortgate_training.presets`) stand in for the defaults.
-        epochs: passes over the training texts at most; ``auto`` is 8, and on few texts as many as make 2,500 steps,
-            but not over 30.
+        epochs: passes over the training texts at most; ``auto`` is as many as make 2,500 steps, at least 4 and at
+            most 30.
         patience: epochs without a better ``metric`` on the validation texts after which training stops.
         metric: decides which epoch is the best, with the n-gram path included: the loss, macro-F1 (the lower loss among
             equal ones) or accuracy (likewise). ``auto`` is the loss, since next to a good n-gram path the others
@@ -200,7 +200,7 @@ class TrainingConfig(_Section, frozen=True):
             minus that. One label a text only.
         refit: whether, when everything is chosen, the classifier is trained once more from training and validation
             texts together, with what was chosen: the validation texts have taught nothing otherwise. It takes as long
-            again, so ``auto`` does up to 2 million tokens. Not with a time budget, and not in distillation.
+            again, so ``auto`` does up to 3 million tokens. Not with a time budget, and not in distillation.
         seed: of the split, the order, the initial weights and dropout.
         precision: ``auto`` serves int8 where it is faithful to float32, by :mod:`sortgate_training.precision`.
     """

@@ -12,13 +12,13 @@ from sortgate_training.loading import known_keys, load_config
 #: What each key does, in a line.
 EXPLANATIONS = {
     "preset": "fast, balanced or max: sets several keys below; a key that is set wins over it",
-    "epochs": "passes over the training texts at most; auto: 8, on few texts up to 30",
+    "epochs": "passes over the training texts at most; auto: as many as make 2,500 steps, 4 to 30",
     "patience": "epochs without a better validation metric after which training stops",
     "metric": "what decides on the best epoch: loss, accuracy or macro_f1; auto: loss, for sets of labels macro_f1",
     "batch_size": "texts of one step at most",
     "batch_tokens": "tokens of one step at most, padding included: bounds the memory of long texts",
     "sampling": "which texts an epoch has: none (each once), balanced (as many of every label), or between, as 0.5",
-    "refit": "train again from training and validation texts when all is chosen; auto: up to 2 million tokens",
+    "refit": "train again from training and validation texts when all is chosen; auto: up to 3 million tokens",
     "seed": "of the split, the order, the initial weights and dropout",
     "precision": "what is served: float32, int8, or auto (int8 where it costs 0.2 points at most)",
     "text.normalizers": "components from text to text, in order; `sortgate plugins` lists what there is",
