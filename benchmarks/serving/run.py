@@ -1,200 +1,129 @@
-"""Texts a second through Sortgate's streams and through one-text-a-task Celery, on the same bundle, texts and cores.
+"""Texts a second through Sortgate's streams and through what a user would take instead.
 
-Both queues are filled while the workers are stopped, then drained by two processes with results stored; runs alternate
-and medians are reported, also of the processor time that each part of the streams' side spends on a text. Coalescing
-and caches do not exist in either path.
+All on the same bundle, texts and cores. Runs alternate; medians count. Where there is a queue, it is filled while the
+workers are stopped, then drained with results stored; the results are read back afterwards and compared with the
+bundle's own answers. The HTTP server has no queue: it is asked over 128 connections. The ceiling is ONNX Runtime alone:
+texts already turned into ids, sorted by length, in batches of the best size. Sortgate has no cache, and computes each
+text that it is given.
 
-Usage: python benchmarks/serving/run.py BUNDLE TEXTS.csv[.gz] [--runs 5] [--json] [--constant]
+The first run with celery-batches or LitServe installs them into environments of their own.
+
+Usage: python benchmarks/serving/run.py BUNDLE TEXTS.csv[.gz] [BUNDLE TEXTS …] [--runs 5] [--json] [--constant]
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import csv
-import gzip
 import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
-import redis
 from constant_model import constant_bundle
+from contestants import Case, Ceiling, CeleryTasks, Contestant, Http, Measured, Streams
+from texts import read_texts, repeated
 
-from sortgate import Client, keys
+from sortgate import Classifier
+from sortgate.bundle import Bundle
 from sortgate.embedded import EmbeddedRedis
 
-HERE = Path(__file__).parent
-PROCESSES = 2
-#: The streams drain tens of thousands of texts a second: fewer would measure the start more than the flow.
-LEAST_TEXTS = 60_000
+#: Names on the command line, in the order of a round.
+CONTESTANTS: dict[str, Contestant] = {
+    "streams": Streams(),
+    "celery": CeleryTasks(),
+    "batches": CeleryTasks(environment="batches", application="batches_app"),
+    "http": Http(),
+    "celery100": CeleryTasks(texts_a_task=100),
+    "ceiling": Ceiling(),
+}
+#: Share of labels that may differ from the bundle's own: int8 answers depend a little on what shares a batch.
+MOST_FLIPPED = 0.005
 
 
-def read_texts(path: Path) -> list[str]:
-    """Return the ``text`` column of a CSV file."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    csv.field_size_limit(1 << 30)
-    with opener(path, "rt", encoding="utf-8", newline="") as file:
-        return [row["text"] for row in csv.DictReader(file)]
+def compare(case: Case, names: list[str], runs: int) -> dict[str, Any]:
+    """Return the figures of one case."""
+    truth = [made.label for made in Classifier.load(case.bundle, threads=case.processes)(case.texts)]
+    found: dict[str, list[Measured]] = {name: [] for name in names}
+    differing: dict[str, float] = {}
+    for run in range(runs):
+        for name in names:
+            made = CONTESTANTS[name].measure(case)
+            wanted = repeated(truth, len(made.labels))
+            share = sum(one != other for one, other in zip(made.labels, wanted, strict=True)) / len(wanted)
+            if share > MOST_FLIPPED:
+                raise SystemExit(f"{name}: {100 * share:.2f} % of the labels are not the bundle's")
+            differing[name] = max(share, differing.get(name, 0.0))
+            found[name].append(made)
+            print(f"run {run + 1}: {name} {made.texts_per_s:,.0f} texts/s", file=sys.stderr)
+    medians = {name: statistics.median(one.texts_per_s for one in values) for name, values in found.items()}
+    used = [one.us_per_text for one in found.get("streams", [])]
+    return {
+        "bundle": f"{case.bundle.parent.name}/{case.bundle.name}",
+        "precision": Bundle.open(case.bundle).manifest.model.precision,
+        "processes": case.processes,
+        "texts_per_s": {name: [round(one.texts_per_s, 1) for one in values] for name, values in found.items()},
+        "median": {name: round(value, 1) for name, value in medians.items()},
+        "streams_divided_by": {
+            name: round(statistics.median(
+                ours.texts_per_s / theirs.texts_per_s
+                for ours, theirs in zip(found["streams"], found[name], strict=True)
+            ), 3)
+            for name in names if name != "streams" and "streams" in names
+        },
+        "labels_that_differ": {name: round(share, 5) for name, share in differing.items()},
+        "processor_us_per_text": {part: round(statistics.median(one[part] for one in used), 1) for part in used[0]}
+        if used else {},
+    }  # fmt: skip
 
 
-@contextlib.contextmanager
-def process(command: list[str], env: dict[str, str], ready: Callable[[], bool]) -> Iterator[psutil.Process]:
-    """Run a worker; it is ready when it has answered its first text."""
-    with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(
-            command, env={**os.environ, **env}, cwd=HERE, stdout=log, stderr=log, start_new_session=True
+def table(figures: dict[str, Any]) -> str:
+    """Return what a person reads."""
+    lines = [f"{figures['bundle']}, {figures['precision']}, {figures['processes']} processes"]
+    for name, median in figures["median"].items():
+        values = figures["texts_per_s"][name]
+        ratio = figures["streams_divided_by"].get(name)
+        lines.append(
+            f"  {CONTESTANTS[name].name:<30} {median:>9,.0f} texts/s  ({min(values):,.0f} to {max(values):,.0f})"
+            + ("" if ratio is None else f"   streams ÷ this {ratio:>7.2f}")
         )
-        try:
-            deadline = time.monotonic() + 60
-            while not ready():
-                if child.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise SystemExit(f"worker did not start:\n{log.read().decode()}")
-            yield psutil.Process(child.pid)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-
-
-@contextlib.contextmanager
-def stopped(worker: psutil.Process) -> Iterator[None]:
-    """Keep a worker and its pool from running while its queue is filled."""
-    os.killpg(worker.pid, signal.SIGSTOP)
-    yield
-    os.killpg(worker.pid, signal.SIGCONT)
-
-
-def drain(count: Callable[[], int], wanted: int) -> float:
-    """Return the seconds until ``wanted`` results are stored."""
-    started = time.perf_counter()
-    deadline = started + 600
-    while count() < wanted:
-        if time.perf_counter() > deadline:
-            raise SystemExit(f"only {count()} of {wanted} results came")
-        time.sleep(0.02)
-    return time.perf_counter() - started
-
-
-class ProcessorTime:
-    """Processor seconds, user and system, spent by the parts of the streams' side since it was made."""
-
-    def __init__(self, worker: psutil.Process, server: int) -> None:
-        self._parts = {"main": [worker], "pool": worker.children(), "redis": [psutil.Process(server)]}
-        self._before = self._seconds()
-
-    def _seconds(self) -> dict[str, float]:
-        return {
-            name: sum(sum(process.cpu_times()[:2]) for process in processes) for name, processes in self._parts.items()
-        }
-
-    def us_per_text(self, texts: int) -> dict[str, float]:
-        """Microseconds a text, by part."""
-        return {name: (seconds - self._before[name]) / texts * 1e6 for name, seconds in self._seconds().items()}
-
-
-def measure_streams(url: str, server: int, bundle: Path, texts: list[str]) -> tuple[float, dict[str, float]]:
-    """Texts a second through ``sortgate worker``, and processor microseconds a text by part."""
-    queue = "bench"
-    link = redis.Redis.from_url(url)
-    link.flushall()
-    env = {"SORTGATE_REDIS_URL": url, "SORTGATE_DEDUPE_WINDOW_S": "600"}
-    models, name = bundle.parent.parent, bundle.parent.name
-    command = [sys.executable, "-m", "sortgate", "worker", "--models", str(models), "--queues", f"{queue}={name}"]
-    command += ["--concurrency", str(PROCESSES), "--loglevel", "warning"]
-    with Client(url, queue=queue) as client:
-
-        def ready() -> bool:
-            return client.classify(texts[0], timeout=60).status == "ok"
-
-        with process(command, env, ready) as worker:
-            client.submit(texts[:2000])
-            drain(lambda: int(link.xlen(keys.results(queue))), len(texts[:2000]))
-            link.delete(keys.results(queue))
-            with stopped(worker):
-                client.submit(texts)
-                spent = ProcessorTime(worker, server)
-            seconds = drain(lambda: int(link.xlen(keys.results(queue))), len(texts))
-            return len(texts) / seconds, spent.us_per_text(len(texts))
-
-
-def measure_celery(url: str, bundle: Path, texts: list[str]) -> float:
-    """Texts a second through one Celery task a text."""
-    link = redis.Redis.from_url(url)
-    link.flushall()
-    os.environ.update(BENCH_REDIS_URL=url, BENCH_BUNDLE=str(bundle))
-    from celery_yardstick import classify
-
-    command = [sys.executable, "-m", "celery", "-A", "celery_yardstick", "worker", "-c", str(PROCESSES)]
-    command += ["--without-mingle", "--without-gossip", "--without-heartbeat", "-l", "warning"]
-
-    def results() -> int:
-        return sum(1 for _ in link.scan_iter("celery-task-meta-*", count=10_000))
-
-    def ready() -> bool:
-        return bool(classify.delay(texts[0]).get(timeout=60)["label"])
-
-    with process(command, {}, ready) as worker:
-        for text in texts[:200]:
-            classify.apply_async((text,))
-        drain(results, 201)
-        with stopped(worker):
-            for text in texts:
-                classify.apply_async((text,))
-        seconds = drain(results, 201 + len(texts))
-    return len(texts) / seconds
+    if used := figures["processor_us_per_text"]:
+        parts = ", ".join(f"{part} {us:.0f}" for part, us in used.items())
+        lines.append(f"  streams, processor time a text {sum(used.values()):>9.0f} µs ({parts})")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print a table a case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("texts", type=Path)
+    parser.add_argument("cases", type=Path, nargs="+", metavar="BUNDLE TEXTS", help="folder and CSV file, in pairs")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--celery-texts", type=int, default=3000, help="texts a run of the slower yardstick")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a run, about")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS), metavar="NAME",
+                        help=f"of {', '.join(CONTESTANTS)}")  # fmt: skip
     parser.add_argument("--constant", action="store_true", help="a model of constant logits instead: the engine alone")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    texts = read_texts(options.texts)
-    while len(texts) < LEAST_TEXTS:
-        texts += texts
-    rates: dict[str, list[float]] = {"streams": [], "celery": []}
-    spent: list[dict[str, float]] = []
+    if len(options.cases) % 2:
+        parser.error("give pairs: a bundle's folder, then a file of texts")
+    names = [name for name in CONTESTANTS if name in options.only]
+    made = []
     with EmbeddedRedis() as server, tempfile.TemporaryDirectory() as folder:
-        bundle = options.bundle.resolve()
-        if not (bundle / "manifest.json").exists():
-            bundle = max(path for path in bundle.iterdir() if (path / "manifest.json").exists())
-        if options.constant:
-            bundle = constant_bundle(bundle, Path(folder) / "models" / "constant")
-        for run in range(options.runs):
-            rate, parts = measure_streams(server.url, server.process.pid, bundle, texts)
-            rates["streams"].append(rate)
-            spent.append(parts)
-            rates["celery"].append(measure_celery(server.url, bundle, texts[: options.celery_texts]))
-            print(f"run {run + 1}: " + ", ".join(f"{k} {v[-1]:,.0f}/s" for k, v in rates.items()), file=sys.stderr)
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    ratio = medians["streams"] / medians["celery"]
-    budget = {part: round(statistics.median(run[part] for run in spent), 1) for part in spent[0]}
+        for bundle, file in zip(options.cases[::2], options.cases[1::2], strict=True):
+            bundle = Bundle.open(bundle.resolve()).path
+            if options.constant:
+                bundle = constant_bundle(bundle, Path(folder) / bundle.parent.name)
+            process = psutil.Process(server.process.pid)
+            case = Case(bundle, read_texts(file), server.url, process, options.processes, options.seconds)
+            figures = compare(case, names, options.runs)
+            made.append({**figures, "texts": file.name, "constant_model": options.constant})
+            if not options.json:
+                print(table(figures), flush=True)
     if options.json:
-        found = {"texts_per_s": rates, "median": medians, "ratio": ratio, "processor_us_per_text": budget}
-        print(json.dumps({**found, "constant_model": options.constant}))
-        return
-    print(
-        f"model: {'constant logits' if options.constant else bundle}, {PROCESSES} processes, medians of {options.runs}"
-    )
-    print(f"  Sortgate streams                 {medians['streams']:>9,.0f} texts/s")
-    print(f"  Celery, one text a task          {medians['celery']:>9,.0f} texts/s")
-    print(f"  ratio                            {ratio:>9.1f}")
-    parts = ", ".join(f"{part} {us:.0f}" for part, us in budget.items())
-    print(f"  streams, processor time a text   {sum(budget.values()):>9.0f} µs ({parts})")
+        print(json.dumps(made, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,203 @@
+"""Milliseconds from a text to its label: one text at a time, and under Poisson arrivals at half of what the worker can.
+
+Idle: each way to ask the same bundle in turn, one text after the other, in rounds that alternate: Sortgate's
+``Client.classify``, Celery's ``delay().get()`` of a hand-written task, and the floor, a bare loop over a stream that
+keeps nothing safe. Under load: arrivals are drawn beforehand, sent together for each millisecond, and a text's time is
+from when it should have been sent, so that a sender that falls behind hides nothing; the most that the worker can is
+measured with the same sender.
+
+Usage: python benchmarks/serving/latency.py BUNDLE TEXTS.csv[.gz] [--asks 500] [--rounds 5] [--seconds 20] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+from texts import read_texts, repeated
+from workers import running, serving
+
+from sortgate import keys
+from sortgate.bundle import Bundle
+from sortgate.embedded import EmbeddedRedis
+
+QUEUE = "bench"
+#: Requests sent and not answered when the most that the worker can is measured.
+AHEAD = 4_000
+
+
+def percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
+    """Return the median and the tail."""
+    return {f"p{share:g}_ms": round(float(np.percentile(milliseconds, share)), 2) for share in (50, 90, 99)}
+
+
+@contextlib.contextmanager
+def celery(url: str, bundle: Path, processes: int) -> Iterator[Callable[[str], Any]]:
+    """Run a hand-written task; gives what asks it."""
+    from celery import Celery
+
+    database = url.removesuffix("/0")
+    app = Celery("yardstick", broker=f"{database}/1", backend=f"{database}/2")
+    command = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-c", str(processes)]
+    command += ["--without-mingle", "--without-gossip", "--without-heartbeat", "-l", "warning"]
+    env = {"BENCH_BROKER": f"{database}/1", "BENCH_RESULTS": f"{database}/2", "BENCH_BUNDLE": str(bundle)}
+
+    def ask(text: str) -> Any:
+        return app.send_task("yardstick.classify", (text,)).get(timeout=60)
+
+    with running(command, env, lambda: bool(ask("ready?"))):
+        yield ask
+
+
+@contextlib.contextmanager
+def floor(url: str, bundle: Path) -> Iterator[Callable[[str], Any]]:
+    """Run the bare loop; gives what asks it."""
+    database = f"{url.removesuffix('/0')}/3"
+    link = redis.Redis.from_url(database)
+
+    def ask(text: str) -> Any:
+        link.xadd("raw:requests", {"text": text, "reply": "raw:reply"}, maxlen=1000)
+        return link.blpop(["raw:reply"], timeout=60)
+
+    env = {"BENCH_BROKER": database, "BENCH_BUNDLE": str(bundle)}
+    with running([sys.executable, "raw_loop.py"], env, lambda: _pause(0.1) or bool(link.exists("raw:ready"))):
+        yield ask
+
+
+def _pause(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def idle(url: str, bundle: Path, texts: Sequence[str], asks: int, rounds: int, processes: int) -> dict[str, Any]:
+    """Return percentiles of each way to ask, workers of all of them being there and idle."""
+    with (
+        serving(url, bundle, processes, QUEUE) as ours,
+        celery(url, bundle, processes) as theirs,
+        floor(url, bundle) as bare,
+    ):
+        ways = {"sortgate": ours.client.classify, "celery": theirs, "floor": bare}
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(rounds):
+            for name, ask in ways.items():
+                for text in repeated(texts, asks)[: asks if number else asks // 10]:
+                    started = time.perf_counter()
+                    ask(text)
+                    if number:  # the first round warms up
+                        taken[name].append(1000.0 * (time.perf_counter() - started))
+                print(f"round {number}: {name}", file=sys.stderr)
+    return {name: percentiles(values) for name, values in taken.items()}
+
+
+class Sender:
+    """Sends texts with raw commands and takes their answers from one reply stream.
+
+    Args:
+        url: of Redis.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._send, self._take = redis.Redis.from_url(url), redis.Redis.from_url(url)
+        self.reply = keys.reply(QUEUE, "bench")
+        self.ended: dict[int, float] = {}
+        self._take.xgroup_create(self.reply, "bench", mkstream=True)
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+
+    def send(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Send numbered texts in one go."""
+        stream = keys.requests(QUEUE)
+        with self._send.pipeline(transaction=False) as pipe:
+            for number, text in texts:
+                pipe.execute_command(
+                    "XADD", stream, "*", "v", "1", "text", text, "id", str(number), "reply", self.reply
+                )
+            pipe.execute()
+
+    def _collect(self) -> None:
+        last: Any = "0"
+        while True:
+            for _, entries in self._take.xread({self.reply: last}, count=10_000, block=1000) or ():
+                now = time.perf_counter()
+                self.ended |= {int(fields[b"id"]): now for _, fields in entries}
+                last = entries[-1][0]
+                self._take.xtrim(self.reply, minid=last)
+
+    def wait(self, count: int) -> None:
+        """Wait until so many texts are answered."""
+        until = time.monotonic() + 120
+        while len(self.ended) < count:
+            if time.monotonic() > until:
+                raise SystemExit(f"only {len(self.ended)} of {count} texts were answered")
+            time.sleep(0.005)
+
+
+def loaded(url: str, bundle: Path, texts: Sequence[str], seconds: float, processes: int) -> dict[str, Any]:
+    """Return percentiles at half of the most that the worker can while this sender is attached."""
+    with serving(url, bundle, processes, QUEUE):
+        sender = Sender(url)
+        number, started = 0, time.perf_counter()
+        while time.perf_counter() < started + seconds / 2.0:
+            if number - len(sender.ended) > AHEAD:
+                time.sleep(0.001)
+                continue
+            sender.send([(number + at, texts[(number + at) % len(texts)]) for at in range(500)])
+            number += 500
+        sender.wait(number)
+        most = number / (time.perf_counter() - started)
+        sender.ended.clear()
+        generator = np.random.default_rng(0)
+        gaps = generator.exponential(2.0 / most, size=round(most / 2.0 * seconds))
+        due = time.perf_counter() + 0.1 + np.cumsum(gaps)
+        at = 0
+        while at < len(due):
+            now = time.perf_counter()
+            end = int(np.searchsorted(due, now))
+            if end > at:
+                sender.send([(row, texts[row % len(texts)]) for row in range(number + at, number + end)])
+                at = end
+            time.sleep(max(0.0, 0.001 - (time.perf_counter() - now)))
+        sender.wait(len(due))
+        taken = [1000.0 * (sender.ended[number + row] - due[row]) for row in range(len(due))]
+    return {"most_texts_per_s": round(most), "sent_texts_per_s": round(len(due) / seconds), **percentiles(taken)}
+
+
+def main() -> None:
+    """Print both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("texts", type=Path)
+    parser.add_argument("--asks", type=int, default=500, help="texts of a round, one after the other")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of the load")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    bundle, texts = Bundle.open(options.bundle.resolve()).path, read_texts(options.texts)
+    with EmbeddedRedis() as server:
+        alone = idle(server.url, bundle, texts, options.asks, options.rounds, options.processes)
+    with EmbeddedRedis() as server:
+        load = loaded(server.url, bundle, texts, options.seconds, options.processes)
+    ratios = {name: round(alone["sortgate"]["p50_ms"] / alone[name]["p50_ms"], 2) for name in ("celery", "floor")}
+    if options.json:
+        print(json.dumps({"idle": alone, "idle_p50_divided_by": ratios, "load": load}, indent=1))
+        return
+    for name, values in alone.items():
+        print(f"  one at a time, {name:<9} p50 {values['p50_ms']:>6.2f} ms   p99 {values['p99_ms']:>6.2f} ms")
+    print(f"  Sortgate's p50 ÷ Celery's {ratios['celery']:.2f}, ÷ the floor's {ratios['floor']:.2f}")
+    print(
+        f"  at {load['sent_texts_per_s']:,} texts/s, half of the most: p50 {load['p50_ms']:.2f} ms   "
+        f"p99 {load['p99_ms']:.2f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()
