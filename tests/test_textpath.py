@@ -21,6 +21,7 @@ from sortgate.errors import (
     TextTooLongError,
     UnknownComponentError,
 )
+from sortgate.pieces import ID_BYTES, pack_ids
 from sortgate.plugins import ComponentSpec, Registry, create_registry
 from sortgate.textpath import Encoded, TextConfig, TextLimits, TextPath, TextRecords
 from sortgate.types import LabelScore, Prediction, PredictionError
@@ -141,6 +142,48 @@ def test_batch_is_one_call_a_text_and_nothing_raises(default: TextPath, rich: Te
             assert isinstance(encoded, TextError) or (encoded.ids and min(encoded.ids) >= 1)
 
 
+#: Pieces of words that belong together, or apart, by what stands beside them.
+PIECES = st.sampled_from(
+    ["a", "Z", "don't", "’", "3", ".", ",", "1.5", "<url>", "<", "url>", "\u00ad", "\u200d", "\ufe0f", "😀", "👨‍👩‍👧",
+     "1️⃣", "🇩🇪", "é", "e\u0301", "ど", "漢", "ไทย", "हिन्दी", " ", "  ", "\n", "\x1c", "\x85", "\u00a0", "\u2028",
+     "\u3000", "\u200b", "ﷺ"]
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(st.lists(PIECES).map("".join), st.text()), max_size=4))
+def test_ids_of_pieces_are_those_of_whole_texts(default: TextPath, texts: list[str]) -> None:
+    assert default.vocabulary is not None
+    for encoded, tokens in zip(default.encode(texts), default.tokenize(texts), strict=True):
+        if isinstance(encoded, TextError):
+            assert isinstance(tokens, TextError)
+            assert str(encoded) == str(tokens)
+        else:
+            assert not isinstance(tokens, TextError)
+            assert encoded.ids == default.vocabulary.encode(tokens)[: default.limits.max_tokens]
+
+
+def test_a_tokenizer_by_white_space_sees_each_piece_once() -> None:
+    class Splits:
+        by_white_space = True
+
+        def __call__(self, text: str) -> list[str]:
+            seen.append(text)
+            if "bad" in text:
+                raise ValueError(text)
+            return text.replace("-", " ").split()
+
+    seen: list[str] = []
+    path = custom(tokenizer=Splits())
+    first, second, bad = path.encode(["good x-good", "good\ngood", "x bad"])
+    assert (first, second) == (Encoded.of([2, 1, 2]), Encoded.of([2, 2]))
+    assert isinstance(bad, ComponentError)
+    assert SECRET not in str(bad)
+    assert seen[:2] == ["good", "x-good"]
+    assert seen.count("good") == 1
+    path = custom(tokenizer=Splits(), filters=lambda tokens: [*tokens, "good"])
+    assert path.encode(["good good"]) == [Encoded.of([2, 2, 2])], "a filter sees the tokens of whole texts"
+
+
 def plain(outcome: Encoded | TextError) -> object:
     return (type(outcome), str(outcome)) if isinstance(outcome, TextError) else outcome
 
@@ -168,7 +211,7 @@ def test_limits(registry: Registry) -> None:
     assert isinstance(bytes_over, TextTooLongError)
     assert "14 bytes, 12 are allowed (max_text_bytes)" in str(bytes_over)
     assert "18 characters after sortgate.nfkc.v1, 10 are allowed (max_characters)" in str(characters_over)
-    assert cut == Encoded(path.vocabulary.encode(["a", "b"]), truncated=2)  # type: ignore[union-attr]
+    assert cut == Encoded.of(path.vocabulary.encode(["a", "b"]), truncated=2)  # type: ignore[union-attr]
     assert path.tokenize(["a b a b"]) == [["a", "b", "a", "b"]]
 
 
@@ -193,10 +236,10 @@ def test_of_a_longer_text_its_head_or_both_ends_are_read(registry: Registry) -> 
 @given(st.integers(1, 40), st.integers(1, 30), st.floats(0, 1), st.sampled_from(["head", "head_tail"]))
 def test_what_is_kept_is_as_long_as_may_be(more: int, limit: int, share: float, truncation: Any) -> None:
     limits = TextLimits(max_tokens=limit, truncation=truncation, head_share=share)
-    tokens = [str(number) for number in range(limit + more)]
-    kept = limits.cut(tokens)
+    ids = list(range(limit + more))
+    kept = Encoded(limits.cut(pack_ids(ids), ID_BYTES)).ids
     assert len(kept) == limit
-    assert kept == tokens[: limits.head] + tokens[limits.head + more :]
+    assert kept == ids[: limits.head] + ids[limits.head + more :]
 
 
 def test_what_is_kept_in_words() -> None:
@@ -210,7 +253,7 @@ def test_a_failing_component_fails_one_text_and_keeps_it_secret(position: str) -
     inner: Any = {"normalizer": Lowercase(), "tokenizer": Words(), "filters": list}[position]
     path = custom(**{"tokenizer": str.split, position: fail_on(SECRET, inner)})
     good, bad, again = path.encode(["good", f"not {SECRET}" if position != "filters" else SECRET, "bad"])
-    assert (good, again) == (Encoded([2]), Encoded([3]))
+    assert (good, again) == (Encoded.of([2]), Encoded.of([3]))
     assert isinstance(bad, ComponentError)
     assert bad.component.startswith("zz.")
     assert "RuntimeError" in str(bad)
@@ -248,7 +291,7 @@ class Batched:
 def test_a_batch_that_fails_is_tried_text_by_text(failure: Any) -> None:
     path = custom(tokenizer=Batched(failure))
     outcomes = path.encode(["good", "bad", "", "good good"])
-    assert [outcomes[0], outcomes[3]] == [Encoded([2]), Encoded([2, 2])]
+    assert [outcomes[0], outcomes[3]] == [Encoded.of([2]), Encoded.of([2, 2])]
     assert isinstance(outcomes[1], ComponentError)
     assert isinstance(outcomes[2], EmptyTextError)
     assert path.tokenize(["x", "y"]) == [[SECRET], [SECRET]], "a batch form that works is used"

@@ -30,7 +30,7 @@ def first_cells(text: str) -> set[str]:
 
 
 def test_every_request_field_is_documented() -> None:
-    assert first_cells(section("Requests")) == _KNOWN
+    assert first_cells(section("Requests")) == {name for name, _ in _KNOWN.values()}
     assert f"{MAX_META_BYTES:,} bytes" in DOCUMENT
     assert f"1 to {MAX_ID_BYTES} bytes" in DOCUMENT
 

@@ -26,7 +26,7 @@ VOCABULARY = 30
 
 def texts_of(lengths: list[int], seed: int = 0) -> list[Encoded]:
     generator = np.random.default_rng(seed)
-    return [Encoded(generator.integers(1, VOCABULARY, length).tolist()) for length in lengths]
+    return [Encoded.of(generator.integers(1, VOCABULARY, length).tolist()) for length in lengths]
 
 
 def tables_of(labels: int, seed: int) -> NgramTables:

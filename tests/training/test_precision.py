@@ -35,7 +35,7 @@ def graph() -> onnx.ModelProto:
 @pytest.fixture(scope="module")
 def texts() -> list[Encoded]:
     generator = np.random.default_rng(0)
-    return [Encoded(generator.integers(1, 50, generator.integers(1, 30)).tolist()) for _ in range(200)]
+    return [Encoded.of(generator.integers(1, 50, generator.integers(1, 30)).tolist()) for _ in range(200)]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def choose(
 ) -> precision.Chosen:
     monkeypatch.setattr(precision, "measure_int8", lambda *_: (cost, OTHER))
     targets = np.zeros(cost.judged, dtype=np.int64)
-    return choose_precision(asked, graph, ModelInfo(cell=cell), [Encoded([1])] * cost.texts, targets, PLAIN)
+    return choose_precision(asked, graph, ModelInfo(cell=cell), [Encoded.of([1])] * cost.texts, targets, PLAIN)
 
 
 #: Both figures at their bounds, which floating point puts a hair beyond: 0.9 - 0.898 > 0.002.

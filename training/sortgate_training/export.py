@@ -74,9 +74,9 @@ def check_parity(module: HybridClassifier, model: bytes, texts: Sequence[Encoded
     """
     generator = np.random.default_rng(0)
     size = module.recurrent.embedding.size
-    edges = [Encoded(generator.integers(1, size, length).tolist()) for length in (1, 1, 2, 3)]
+    edges = [Encoded.of(generator.integers(1, size, length).tolist()) for length in (1, 1, 2, 3)]
     joined = chain.from_iterable(text.ids for text in cycle(texts))
-    edges.append(Encoded(list(islice(joined, longest))))
+    edges.append(Encoded.of(list(islice(joined, longest))))
     session = Session(model)
     worst = 0.0
     for compared, rows in (([*edges, *texts], 32), ([*edges, *texts[:200]], 1)):

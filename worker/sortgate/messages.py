@@ -20,11 +20,24 @@ MAX_ID_BYTES = 256
 MAX_META_BYTES = 16_384
 #: Of every other field but the text.
 MAX_FIELD_BYTES = 1024
-_MAX_BYTES = {"id": MAX_ID_BYTES, "meta": MAX_META_BYTES}
 
-_KNOWN = frozenset(
-    ("v", "text", "id", "reply", "deadline", "model", "meta", "producer", "explain", "traceparent", "requeue_of")
-)
+#: Name on the wire → name, and most bytes; the text's bound is a setting.
+_KNOWN: dict[bytes, tuple[str, int]] = {
+    name.encode(): (name, {"id": MAX_ID_BYTES, "meta": MAX_META_BYTES}.get(name, MAX_FIELD_BYTES))
+    for name in (
+        "v",
+        "text",
+        "id",
+        "reply",
+        "deadline",
+        "model",
+        "meta",
+        "producer",
+        "explain",
+        "traceparent",
+        "requeue_of",
+    )
+}
 _RESULT_FIELDS = frozenset(Result.__struct_fields__) | {"v"}
 _labels_decoder = msgspec.json.Decoder(tuple[LabelScore, ...])
 
@@ -62,22 +75,21 @@ def parse_request(entry: str, fields: Sequence[bytes], queue: str, max_text_byte
     problem: tuple[str, str] | None = None
     unknown = 0
     for name, value in raw.items():
+        known = _KNOWN.get(name)
+        if known is None:
+            unknown += 1
+            continue
+        key, limit = known
+        if key == "text":
+            limit = max_text_bytes
+        if len(value) > limit:
+            code = "text_too_long" if key == "text" else "bad_field"
+            problem = (code, f"field {key} has {len(value)} bytes, the limit is {limit}")
+            continue
         try:
-            key = name.decode()
-            if key not in _KNOWN:
-                unknown += 1
-                continue
-            limit = max_text_bytes if key == "text" else _MAX_BYTES.get(key, MAX_FIELD_BYTES)
-            if len(value) > limit:
-                code = "text_too_long" if key == "text" else "bad_field"
-                problem = (code, f"field {key} has {len(value)} bytes, the limit is {limit}")
-                continue
             values[key] = value.decode()
         except UnicodeDecodeError:
-            if name in _KNOWN_BYTES:
-                problem = ("not_utf8", f"field {name.decode()} is not UTF-8")
-            else:
-                unknown += 1
+            problem = ("not_utf8", f"field {key} is not UTF-8")
     ident, reply, meta = values.get("id", ""), values.get("reply", ""), values.get("meta")
     if reply and not reply.startswith(keys.reply_prefix(queue)):
         problem = ("bad_reply", f"field reply must name a stream under {keys.reply_prefix(queue)}")
@@ -99,9 +111,6 @@ def parse_request(entry: str, fields: Sequence[bytes], queue: str, max_text_byte
     )
 
 
-_KNOWN_BYTES = frozenset(name.encode() for name in _KNOWN)
-
-
 def _check(values: Mapping[str, str], raw: Mapping[bytes, bytes]) -> tuple[tuple[str, str] | None, int | None]:
     version = values.get("v")
     if version != WIRE_VERSION:
@@ -121,24 +130,21 @@ def _check(values: Mapping[str, str], raw: Mapping[bytes, bytes]) -> tuple[tuple
 def result_fields(
     request: Request,
     status: Status,
-    *,
     prediction: Prediction | None = None,
     code: str | None = None,
     message: str | None = None,
-    model: str = "",
-    fingerprint: str = "",
+    origin: Sequence[str] = (),
     queued_ms: float = 0.0,
     batch_ms: float = 0.0,
 ) -> list[str]:
-    """Return the flat field list of the result that answers ``request``."""
+    """Return the flat field list of the result that answers ``request``; ``origin`` are the fields of the bundle."""
     fields = ["v", WIRE_VERSION, "id", request.id, "status", status]
     if prediction is not None and status == "ok":
         if prediction.label is not None:
             fields += ("label", prediction.label)
         labels = msgspec.json.encode(prediction.labels).decode()
         fields += ("score", f"{prediction.score:.6g}", "labels", labels)
-    if model:
-        fields += ("model", model, "fingerprint", fingerprint)
+    fields += origin
     if code:
         fields += ("code", code, "message", message or "")
     if request.meta is not None:

@@ -148,9 +148,7 @@ class FakeWorker:
                     prediction = Prediction(label, 1.0 if labels else 0.0, labels)
                 except Exception as error:
                     status, code, message = "error", "component_failed", type(error).__name__
-            result = result_fields(
-                request, status, prediction=prediction, code=code, message=message,
-                model=self.model, fingerprint=self.fingerprint,
-            )  # fmt: skip
+            origin = ("model", self.model, "fingerprint", self.fingerprint)
+            result = result_fields(request, status, prediction, code, message, origin)
             answers.append((number, entry.decode(), request.dedupe_id, request.reply, status, result))
         return msgspec.msgpack.encode(answers)

@@ -74,10 +74,10 @@ class TextLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         named = " and ".join(f"{name} {count:,}" for name, count in parts.items() if count)
         return f"{named} token{'s' if self.max_tokens > 1 else ''}"
 
-    def cut(self, tokens: list[str]) -> list[str]:
-        """Return what is kept of a text with more than ``max_tokens`` tokens."""
+    def cut(self, ids: bytes, size: int) -> bytes:
+        """Return what is kept of a text with more than ``max_tokens`` ids of ``size`` bytes each."""
         head = self.head
-        return tokens[:head] + tokens[len(tokens) - self.max_tokens + head :]
+        return ids[: head * size] + ids[len(ids) - (self.max_tokens - head) * size :]
 
 
 class TextRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,12 +7,13 @@ Neither errors nor logs ever hold a text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
 from sortgate.errors import ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
+from sortgate.pieces import ID_BYTES, Pieces, pack_ids
 from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned
 from sortgate.plugins.registry import Registry
 from sortgate.textconfig import TextConfig, TextLimits, TextRecords
@@ -23,10 +24,29 @@ __all__ = ["Encoded", "TextConfig", "TextLimits", "TextPath", "TextRecords", "st
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
-    """One text's token ids (at least one), and how many tokens were cut off."""
+    """One text's token ids (at least one), and how many tokens were cut off.
 
-    ids: list[int]
+    Attributes:
+        packed: the ids as int32 in this machine's byte order, which NumPy reads as they are.
+        truncated: tokens that are not among them.
+    """
+
+    packed: bytes
     truncated: int = 0
+
+    @classmethod
+    def of(cls, ids: list[int], truncated: int = 0) -> Encoded:
+        """Make one from a list of ids."""
+        return cls(pack_ids(ids), truncated)
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids."""
+        return memoryview(self.packed).cast("i").tolist()
+
+    def __len__(self) -> int:
+        """How many ids there are."""
+        return len(self.packed) // ID_BYTES
 
 
 class TextPath:
@@ -48,6 +68,7 @@ class TextPath:
         self.vocabulary = vocabulary
         self.limits = limits or TextLimits()
         self._specs: dict[Kind, list[ComponentSpec]] | None = None
+        self._pieces: Pieces | None = None
 
     @classmethod
     def create(cls, config: TextConfig, registry: Registry, limits: TextLimits | None = None) -> TextPath:
@@ -136,14 +157,18 @@ class TextPath:
             PluginError: a component's ``fit`` failed.
         """
         self.vocabulary = Vocabulary.build(
-            (tokens for tokens in self._run(texts, fit=True) if not isinstance(tokens, TextError)),
+            (
+                tokens
+                for tokens in self._tokenize(self._normalize(texts, fit=True), fit=True)
+                if not isinstance(tokens, TextError)
+            ),
             min_count=min_count,
             max_size=max_size,
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str] | TextError]:
         """Normalize, tokenize and filter; all tokens, not cut. At least one token, or an error, a text."""
-        return self._run(texts)
+        return self._tokenize(self._normalize(texts))
 
     def encode(self, texts: Sequence[str]) -> list[Encoded | TextError]:
         """Return each text's ids, or why it has none; in order.
@@ -153,16 +178,36 @@ class TextPath:
         """
         if self.vocabulary is None:
             raise ValueError("the text path has no vocabulary: call fit, or restore one from a bundle")
-        lookup = self.vocabulary.encode
-        limit, cut = self.limits.max_tokens, self.limits.cut
-        return [
-            tokens
-            if isinstance(tokens, TextError)
-            else Encoded(lookup(tokens))
-            if len(tokens) <= limit
-            else Encoded(lookup(cut(tokens)), len(tokens) - limit)
-            for tokens in self._run(texts)
-        ]
+        results = self._normalize(texts)
+        if not self.filters and getattr(self.tokenizer[1], "by_white_space", False):
+            self._encode_pieces(results)
+        # what is left is the texts of a tokenizer that must see them whole, or that could not make tokens of one
+        whole = [index for index, text in enumerate(results) if isinstance(text, str)]
+        for index, tokens in zip(whole, self._tokenize([results[index] for index in whole]), strict=True):
+            known = isinstance(tokens, TextError)
+            results[index] = tokens if known else self._kept(pack_ids(self.vocabulary.encode(tokens)))
+        return results
+
+    def _encode_pieces(self, results: list[Any]) -> None:
+        """Replace texts by their ids where each piece between white space gives tokens of its own."""
+        vocabulary = cast("Vocabulary", self.vocabulary)
+        if self._pieces is None or self._pieces.vocabulary is not vocabulary:
+            self._pieces = Pieces(self.tokenizer[1], vocabulary)
+        packed_ids, join = self._pieces.__getitem__, b"".join
+        most = self.limits.max_tokens * ID_BYTES
+        for index, text in enumerate(results):
+            if isinstance(text, str):
+                try:
+                    packed = join(map(packed_ids, text.split()))
+                except Exception:  # the text is tokenized whole, which says what is wrong with it
+                    packed = b""
+                if packed:
+                    results[index] = Encoded(packed) if len(packed) <= most else self._kept(packed)
+
+    def _kept(self, packed: bytes) -> Encoded:
+        """Return what is kept of a text's ids."""
+        more = len(packed) // ID_BYTES - self.limits.max_tokens
+        return Encoded(self.limits.cut(packed, ID_BYTES), more) if more > 0 else Encoded(packed)
 
     def postprocess(self, predictions: Sequence[Prediction]) -> list[Prediction]:
         """Run the label post-processors; predictions with an error pass unchanged, a failure stays with its text."""
@@ -178,8 +223,12 @@ class TextPath:
             for result, old in zip(results, predictions, strict=True)
         ]
 
-    def _run(self, texts: Sequence[str], *, fit: bool = False) -> list[Any]:
-        results: list[Any] = [self._check(text) for text in texts]
+    def _normalize(self, texts: Sequence[str], *, fit: bool = False) -> list[Any]:
+        """Return normalized texts, with something in them, or errors."""
+        most = self.limits.max_text_bytes
+        results: list[Any] = [
+            text if type(text) is str and text.isascii() and len(text) <= most else self._check(text) for text in texts
+        ]
         limit = self.limits.max_characters
         for step in self.normalizers:
             _advance(step, results, TEXT, fit)
@@ -191,6 +240,11 @@ class TextPath:
         for index, text in enumerate(results):
             if isinstance(text, str) and (not text or text.isspace()):
                 results[index] = EmptyTextError("nothing is left of the text after normalizing")
+        return results
+
+    def _tokenize(self, texts: Sequence[Any], *, fit: bool = False) -> list[Any]:
+        """Return tokens, at least one, or errors, those among ``texts`` too."""
+        results = list(texts)
         for step in (self.tokenizer, *self.filters):
             _advance(step, results, TOKENS, fit)
         for index, tokens in enumerate(results):

@@ -37,6 +37,9 @@ _ASCII = rf"{_MASKS}|[a-zA-Z0-9]++(?:'[a-zA-Z0-9]++|(?<=[0-9])[.,](?=[0-9])[a-zA
 class Words:
     """Words with their marks and inner apostrophes, numbers, emoji; other signs, Han, Kana and Thai singly."""
 
+    #: No token holds white space or depends on what is beyond it.
+    by_white_space = True
+
     def __init__(self) -> None:
         self._ascii = re.compile(_ASCII).findall
         self._any = _unicode_pattern().findall

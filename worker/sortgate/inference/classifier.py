@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import chain
 from typing import NoReturn
 
 import numpy as np
@@ -14,6 +13,7 @@ from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
 from sortgate.inference.scoring import Scorer
 from sortgate.inference.session import FloatArray, Session
+from sortgate.pieces import ID_BYTES
 from sortgate.plugins import Registry, create_registry_for
 from sortgate.settings import Settings
 from sortgate.textpath import Encoded, TextPath
@@ -136,13 +136,13 @@ class Classifier:
 
         Computed in length-sorted sub-batches of at most ``max_rows`` texts.
         """
-        lengths = [len(item.ids) for item in encoded]
+        lengths = [len(item.packed) // ID_BYTES for item in encoded]
         out = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
         run = self.session.run
         for rows in length_sorted(lengths, max_rows):
             sizes = np.array([lengths[index] for index in rows], dtype=np.int32)
             # one conversion and one masked copy a sub-batch instead of one a text
-            flat = np.fromiter(chain.from_iterable(encoded[index].ids for index in rows), np.int32, int(sizes.sum()))
+            flat = np.frombuffer(b"".join([encoded[index].packed for index in rows]), dtype=np.int32)
             ids = np.zeros((len(rows), lengths[rows[-1]]), dtype=np.int32)
             ids[np.arange(ids.shape[1], dtype=np.int32) < sizes[:, None]] = flat
             out[rows] = run(ids, sizes)

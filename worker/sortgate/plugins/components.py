@@ -25,7 +25,12 @@ class Normalizer(Protocol):
 
 
 class Tokenizer(Protocol):
-    """Text to tokens. May also have ``batch(texts) -> list[list[str]]``."""
+    """Text to tokens. May also have ``batch(texts) -> list[list[str]]``.
+
+    A tokenizer whose attribute ``by_white_space`` is True says that a text's tokens are those of its pieces between
+    white space (``str.split()``), one piece after the other. Where no token filter follows, it is then called for each
+    new piece, and not for each text.
+    """
 
     def __call__(self, text: str, /) -> list[str]:
         """Return the text's tokens, in order."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sortgate.messages import Request, parse_request, result_fields
-from sortgate.types import Prediction, Status
+from sortgate.types import Status
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -44,32 +44,26 @@ def answer_batch(
     predictions = iter(classifier(texts)) if texts else iter(())
     batch_ms = (time.perf_counter() - started) * 1000.0
 
+    origin = ("model", classifier.model_name, "fingerprint", classifier.fingerprint)
     answers: list[Answer] = []
     for (stream, entry, _), request, no in zip(entries, requests, refused, strict=True):
-        common: dict[str, Any] = {
-            "model": classifier.model_name,
-            "fingerprint": classifier.fingerprint,
-            "queued_ms": max(0.0, now_ms - entry_ms(entry)),
-            "batch_ms": batch_ms,
-        }
-        status: Status
+        queued_ms = max(0, now_ms - entry_ms(entry))
+        status: Status = "ok"
+        code = message = prediction = None
         if no is not None:
             status, code, message = no
-            fields = result_fields(request, status, code=code, message=message, **common)
         else:
-            prediction: Prediction = next(predictions)
+            prediction = next(predictions)
             if prediction.error is not None:
-                status = "error"
-                error = prediction.error
-                fields = result_fields(request, status, code=error.code, message=error.message, **common)
-            else:
-                status = "ok"
-                fields = result_fields(request, status, prediction=prediction, **common)
+                status, code, message = "error", prediction.error.code, prediction.error.message
+        fields = result_fields(request, status, prediction, code, message, origin, queued_ms, batch_ms)
         answers.append((stream, entry, request.dedupe_id, request.reply, status, fields))
     return answers
 
 
 def _refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:
+    if request.problem is None and request.deadline_ms is None and request.model is None:
+        return None
     if request.problem is not None:
         return ("rejected", *request.problem)
     if request.deadline_ms is not None and request.deadline_ms < now_ms:
