@@ -119,8 +119,12 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int) -> dict
     judged = read_corpus(files.test, label_separator=separator)
     rivals = {name: judge(judged, given) for name, given in baselines(files, separator, judged).items()}
     best = max(rivals, key=lambda name: getattr(rivals[name], figure))
-    runs = [train(folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)]
-    made = [judge(judged, run.given) for run in runs]
+    runs, made = [], []
+    for seed in range(seeds):
+        runs.append(train(folder, seed, settings, judged.texts, threads, separator))
+        made.append(judge(judged, runs[-1].given))
+        reached = ", ".join(f"{key} {value:.2f}" for key, value in zip(made[-1]._fields[:2], made[-1][:2], strict=True))
+        print(f"{folder.name}, seed {seed}: {reached}, {runs[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     rates = {name: [getattr(figures, name) for figures in made] for name in ("accuracy", "macro_f1")}
     return {
         "texts": len(judged), "figure": figure, "baselines": {name: each[:2] for name, each in rivals.items()},
