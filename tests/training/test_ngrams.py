@@ -14,8 +14,9 @@ from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.config import NgramConfig
 from sortgate_training.mixing import mix
 from sortgate_training.model import NgramPath
-from sortgate_training.ngrams import _Features, _Fit, character_ngrams, fit_ngrams
+from sortgate_training.ngrams import _Features, character_ngrams, fit_ngrams
 from sortgate_training.pairs import NO_KEY, build_pair_table, pair_keys
+from sortgate_training.regression import Fit, Penalty
 
 WORDS = ["good", "goods", "bad", "badly", "not", "very", "film", "plot", "a", "the"]
 SIZE = len(WORDS) + 2
@@ -61,7 +62,7 @@ def test_tables_are_the_regression(labels: int) -> None:
     coefficients = np.random.default_rng(2).standard_normal((labels, x.shape[1]))
     intercept = np.arange(labels) / 3
     expected = x @ coefficients.T + intercept
-    tables = features.tables(_Fit(1.0, coefficients, intercept))
+    tables = features.tables(Fit(Penalty(1.0), coefficients, intercept))
     np.testing.assert_allclose(tables.logits(judged), expected, atol=1e-4)
     padded = judged.batch(range(len(judged)))
     np.testing.assert_allclose(NgramPath(tables)(padded.ids).numpy(), expected, atol=1e-4)

@@ -6,30 +6,21 @@ every occurrence counted by itself, so that the fitted model is sums of table ro
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.optimize import minimize
-from scipy.special import expit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from sortgate.vocabulary import FIRST_ID, Vocabulary
 from sortgate_training.batches import EncodedTexts
-from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.config import NgramConfig
 from sortgate_training.pairs import build_pair_table, pair_keys
+from sortgate_training.regression import Fit, Penalty, Regression
 from sortgate_training.tables import LEAST_NORM, NgramTables, text_rows
 
-#: Inverse strengths of the penalty that are tried, weakest model first.
-STRENGTHS = (1.0, 4.0, 16.0, 64.0)
-#: Regressions fitted at once where texts have sets of labels: their weights and L-BFGS's memory are dense.
-_AT_ONCE = 64
 #: Texts whose features are made at once.
 BLOCK = 2_000
 
@@ -41,101 +32,25 @@ def fit_ngrams(
     labels: int,
     config: NgramConfig,
     *,
-    strength: float | None = None,
+    penalty: Penalty | None = None,
 ) -> NgramTables:
-    """Fit the path; the strength of the penalty is the best of :data:`STRENGTHS` on the validation texts, or given.
+    """Fit the path; the penalty is the best of those tried on the validation texts, or given.
 
     Args:
         learned: training texts, every label among them.
-        judged: validation texts, None where the strength is given.
+        judged: validation texts, None where the penalty is given.
         vocabulary: whose tokens the ids are.
         labels: how many there are.
         config: sizes.
-        strength: one of :data:`STRENGTHS`; it is reached by way of those before, as in a search.
+        penalty: found by a search on other texts.
     """
     features = _Features(learned, vocabulary, config)
-    x = features.matrix(learned)
-    each = _fit_each if learned.targets.ndim == 2 else _fit_one
-    fits = each(x, learned.targets, labels, config.iterations)
+    regression = Regression(features.matrix(learned), learned.targets, labels, config.iterations)
+    if penalty is not None:
+        return features.tables(regression.again(penalty))
     if judged is None:
-        found = next(fit for fit in fits if fit.strength == strength)
-    else:
-        found = _best(fits, features.matrix(judged), judged.targets)
-    return features.tables(found)
-
-
-class _Fit(NamedTuple):
-    """Weights ``[labels, features]`` and ``[labels]``, which the next fit may overwrite."""
-
-    strength: float
-    coefficients: Any
-    intercept: Any
-
-
-def _best(fits: Iterator[_Fit], held_out: Any, targets: npt.NDArray[Any]) -> _Fit:
-    """Return the fit after which the loss rises."""
-    least, kept = np.inf, None
-    for fit in fits:
-        loss = negative_log_likelihood((held_out @ fit.coefficients.T + fit.intercept).astype(np.float32), targets)
-        if kept is not None and loss >= least:
-            break
-        least, kept = loss, _Fit(fit.strength, fit.coefficients.copy(), fit.intercept.copy())
-    return cast("_Fit", kept)  # there is a first one
-
-
-def _fit_one(x: Any, targets: Any, labels: int, iterations: int) -> Iterator[_Fit]:
-    """Yield logistic regressions over all labels, each from where the last one ended."""
-    model = LogisticRegression(C=STRENGTHS[0], max_iter=iterations, warm_start=True)
-    for strength in STRENGTHS:
-        model.set_params(C=strength)
-        with warnings.catch_warnings():
-            # an early end is a further penalty, which validation judges like the other
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x, targets)
-        coefficients, intercept = model.coef_, model.intercept_
-        if labels == 2:  # of which scikit-learn has one row
-            coefficients = np.concatenate([-coefficients, coefficients]) / 2
-            intercept = np.concatenate([-intercept, intercept]) / 2
-        yield _Fit(strength, coefficients, intercept)
-
-
-def _fit_each(x: Any, targets: Any, labels: int, iterations: int) -> Iterator[_Fit]:
-    """Yield one logistic regression a label, all with the same strength, likewise."""
-    transposed = x.T.tocsr()
-    coefficients, intercept = np.zeros((labels, x.shape[1]), np.float32), np.zeros(labels)
-    for strength in STRENGTHS:
-        for start in range(0, labels, _AT_ONCE):
-            block = slice(start, start + _AT_ONCE)
-            coefficients[block], intercept[block] = _fit_block(
-                x, transposed, targets[:, block], coefficients[block], intercept[block], strength, iterations
-            )
-        yield _Fit(strength, coefficients, intercept)
-
-
-def _fit_block(
-    x: Any, transposed: Any, targets: Any, coefficients: Any, intercept: Any, strength: float, iterations: int
-) -> Any:
-    """Return the weights ``[labels, features]`` and ``[labels]``, from where they are.
-
-    One L-BFGS over all labels: it reads the sparse features once a step, not once a step and label.
-    """
-    shape = (x.shape[1] + 1, targets.shape[1])
-    truth = targets.astype(np.float32)
-
-    def loss(flat: Any) -> tuple[float, Any]:
-        weights = flat.reshape(shape)
-        logits = x @ weights[:-1].astype(np.float32) + weights[-1].astype(np.float32)
-        losses = np.logaddexp(0.0, np.where(targets, -logits, logits)).sum(dtype=np.float64)
-        errors = expit(logits) - truth
-        gradient = np.empty(shape)
-        gradient[:-1] = transposed @ errors + weights[:-1] / strength
-        gradient[-1] = errors.sum(axis=0, dtype=np.float64)
-        return float(losses + 0.5 * (weights[:-1] ** 2).sum() / strength), gradient.ravel()
-
-    first = np.concatenate([coefficients.T, intercept[None, :]]).astype(np.float64).ravel()
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": iterations, "maxcor": 6}).x
-    weights = found.reshape(shape)
-    return weights[:-1].T.astype(np.float32), weights[-1]
+        raise ValueError("give texts to judge by, or a penalty")
+    return features.tables(regression.search(features.matrix(judged), judged.targets))
 
 
 class _Features:
@@ -197,7 +112,7 @@ class _Features:
         characters = _divided(words @ self._characters, words @ self._character_norms)
         return sparse.hstack([_divided(weighted, word_norm), characters], dtype=np.float32).tocsr()
 
-    def tables(self, fit: _Fit) -> NgramTables:
+    def tables(self, fit: Fit) -> NgramTables:
         """Return the weights as lookups."""
         coefficients = fit.coefficients
         pairs_at, characters_at = self._size, self._size + len(self._pair_idf)
@@ -206,7 +121,7 @@ class _Features:
         character = self._characters @ coefficients[:, characters_at:].T
         words = np.column_stack([word, self._idf**2, character, self._character_norms]).astype(np.float32)
         pairs = np.column_stack([pair, self._pair_idf**2]).astype(np.float32)
-        return NgramTables(words, pairs, self.keys, np.asarray(fit.intercept, dtype=np.float32), fit.strength)
+        return NgramTables(words, pairs, self.keys, np.asarray(fit.intercept, dtype=np.float32), fit.penalty)
 
 
 def _divided(matrix: Any, squared_norms: npt.NDArray[np.float64]) -> Any:

@@ -1,6 +1,6 @@
 """The second training: from training and validation texts together, when the validation texts have decided all.
 
-What is chosen is chosen once: epochs, the strength of the n-gram path's penalty, the weights of both paths,
+What is chosen is chosen once: epochs, the n-gram path's penalty, the weights of both paths,
 temperature, cut and precision stay those of the first training. On a few thousand texts, another tenth of them is worth
 more than most settings.
 """
@@ -29,6 +29,7 @@ from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.precision import again_as
+from sortgate_training.regression import Penalty
 from sortgate_training.runfolder import RunFolder
 from sortgate_training.split import Parts
 
@@ -43,13 +44,13 @@ class Decided:
     Attributes:
         epochs: to train for.
         scheduled: epochs that the learning rate's schedule is made for.
-        strength: of the n-gram path, None without one.
+        penalty: of the n-gram path, None without one.
         factors: of both paths, likewise.
     """
 
     epochs: int
     scheduled: int
-    strength: float | None = None
+    penalty: Penalty | None = None
     factors: Factors | None = None
 
 
@@ -158,9 +159,9 @@ def _train(
         tables = folder.load_ngrams()
         if control.resumed is not None:
             say(f"going on with the second training after epoch {control.resumed.facts['history']['best']}")
-    if tables is None and decided.strength is not None:
+    if tables is None and decided.penalty is not None:
         vocabulary, labels = start.vocabulary, len(start.labels)
-        tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, strength=decided.strength)
+        tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, penalty=decided.penalty)
         if folder is not None:
             folder.save_ngrams(tables)
     progress = means.watch(len(start.batches.texts), decided.epochs)

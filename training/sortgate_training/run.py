@@ -235,8 +235,8 @@ def decide(
         start.path, start.vocabulary, registry, start.labels, history, temperature, parity, chosen, start.shift,
         start.record,
     )  # fmt: skip
-    strength = None if tables is None else tables.strength
-    return fitted, Decided(history.best, config.epochs_of(len(start.batches)), strength, factors)
+    penalty = None if tables is None else tables.penalty
+    return fitted, Decided(history.best, config.epochs_of(len(start.batches)), penalty, factors)
 
 
 @contextmanager

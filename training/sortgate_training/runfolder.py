@@ -23,6 +23,7 @@ from sortgate.errors import ConfigurationError, TrainingError
 from sortgate_training import checkpoint
 from sortgate_training.config import TrainingConfig
 from sortgate_training.pairs import PairTable
+from sortgate_training.regression import Penalty
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
 
@@ -141,7 +142,7 @@ class RunFolder:
             return None
         try:
             found = checkpoint.read_arrays(self.path / _TAUGHT)[1]["probabilities"]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             return None
         return found if found.shape == shape and found.dtype == np.float32 else None
 
@@ -179,7 +180,7 @@ def write_tables(path: Path, tables: NgramTables) -> None:
         "slots": tables.keys.slots,
         "numbers": tables.keys.numbers,
     }
-    checkpoint.write_arrays(path, {"size": tables.keys.size, "strength": tables.strength}, arrays)
+    checkpoint.write_arrays(path, {"size": tables.keys.size, "penalty": list(tables.penalty)}, arrays)
 
 
 def read_tables(path: Path) -> NgramTables | None:
@@ -187,8 +188,8 @@ def read_tables(path: Path) -> NgramTables | None:
     try:
         facts, found = checkpoint.read_arrays(path)
         keys = PairTable(facts["size"], found["slots"], found["numbers"])
-        return NgramTables(found["words"], found["pairs"], keys, found["bias"], facts["strength"])
-    except (ValueError, KeyError):
+        return NgramTables(found["words"], found["pairs"], keys, found["bias"], Penalty(*facts["penalty"]))
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sortgate_training.pairs import PairTable, pair_keys
+from sortgate_training.regression import Penalty
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -31,14 +32,14 @@ class NgramTables:
         pairs: ``[pairs + 1, labels + 1]``: weights of a pair of words and its squared idf; row 0, of no pair, is 0.
         keys: finds a pair's row.
         bias: ``[labels]``.
-        strength: inverse, of the penalty that they were fitted with.
+        penalty: that they were fitted with.
     """
 
     words: FloatArray
     pairs: FloatArray
     keys: PairTable
     bias: FloatArray
-    strength: float
+    penalty: Penalty
 
     @property
     def labels(self) -> int:

@@ -67,6 +67,9 @@ class Watch:
             raise TimeUpError
         self.show.step(epoch, self.epochs, left)
 
+    def epoch_without_validation(self, number: int, loss: float, texts_per_s: float, seconds: float) -> None:
+        """Nothing: a search judges every epoch."""
+
     def epoch(self, epoch: Epoch, *, best: bool) -> None:  # noqa: ARG002 - the protocol's
         """Ask whether to go on."""
         self.reached = float(getattr(epoch, f"validation_{self.metric}"))

@@ -1,0 +1,147 @@
+"""Logistic regressions on sparse features: one softmax over all labels, or a sigmoid for each of a set's.
+
+The penalty may be weaker for weights that their counts speak for. With ``r`` the log-ratio of Wang & Manning 2012
+("Baselines and Bigrams", NBSVM) of a feature and a label, the weight is ``√((1 + r² / mean r²) / 2)`` times one that
+the usual penalty falls on. So what is rare, or spread evenly over the labels, is trusted less: the name, say, that a
+text shares with few others. The regression then holds better for texts of other subjects.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from sortgate_training.calibration import negative_log_likelihood
+
+#: Inverse strengths of the penalty that are tried, weakest model first.
+STRENGTHS = (1.0, 4.0, 16.0, 64.0)
+#: Regressions fitted at once where texts have sets of labels: their weights and L-BFGS's memory are dense.
+_AT_ONCE = 64
+#: Texts with the feature that each side of a ratio counts besides its own.
+_SMOOTHING = 1.0
+
+
+class Penalty(NamedTuple):
+    """What a regression was fitted with, and on which way it was reached.
+
+    Attributes:
+        strength: inverse, one of :data:`STRENGTHS`.
+        scaled_from: the strength from which on weights were scaled by their ratios, 0 where they are not.
+    """
+
+    strength: float
+    scaled_from: float = 0.0
+
+
+class Fit(NamedTuple):
+    """Weights ``[labels, features]`` and ``[labels]``."""
+
+    penalty: Penalty
+    coefficients: Any
+    intercept: Any
+
+
+class Regression:
+    """The training texts, on which regressions of several penalties are fitted, each from where the last one ended.
+
+    Args:
+        x: features ``[texts, features]``, sparse rows.
+        targets: ``[texts]`` numbers of labels; or ``[texts, labels]``, whether a text has a label.
+        labels: how many there are.
+        iterations: of L-BFGS, at most; an early end is a further penalty, which validation judges like the other.
+    """
+
+    def __init__(self, x: Any, targets: npt.NDArray[Any], labels: int, iterations: int) -> None:
+        self._x, self._transposed = x, x.T.tocsr()
+        self._sets = targets.ndim == 2
+        self._truth = (targets if self._sets else np.eye(labels)[targets]).astype(np.float32)
+        self._iterations = iterations
+        self._scales: npt.NDArray[np.float32] | None = None
+        self._weights = np.zeros((x.shape[1], labels))
+        self._intercept = np.zeros(labels)
+
+    def search(self, held_out: Any, targets: npt.NDArray[Any]) -> Fit:
+        """Return the best on held-out texts: of growing strengths until the loss rises, then likewise with scales."""
+        best = self._rise(STRENGTHS, 0.0, held_out, targets, None)
+        self._weights, self._intercept = best[1].coefficients.T.copy(), best[1].intercept.copy()
+        reached = best[1].penalty.strength
+        return self._rise(STRENGTHS[STRENGTHS.index(reached) :], reached, held_out, targets, best)[1]
+
+    def _rise(
+        self, strengths: tuple[float, ...], scaled_from: float, held_out: Any, targets: Any, best: Any
+    ) -> tuple[float, Fit]:
+        for strength in strengths:
+            fit = self._fit(Penalty(strength, scaled_from))
+            loss = negative_log_likelihood((held_out @ fit.coefficients.T + fit.intercept).astype(np.float32), targets)
+            if best is not None and loss >= best[0]:
+                break
+            best = (loss, fit)
+        found: tuple[float, Fit] = best  # there is a first one
+        return found
+
+    def again(self, penalty: Penalty) -> Fit:
+        """Return the fit of a penalty that a search on other texts has found, by the way that it went."""
+        plain = penalty.scaled_from or penalty.strength
+        way = [Penalty(strength) for strength in STRENGTHS if strength <= plain]
+        if penalty.scaled_from:
+            way += [Penalty(each, plain) for each in STRENGTHS if plain <= each <= penalty.strength]
+        return [self._fit(each) for each in way][-1]
+
+    def _fit(self, penalty: Penalty) -> Fit:
+        scales: Any = 1.0
+        if penalty.scaled_from:
+            if self._scales is None:
+                self._scales = _scales(self._x, self._truth)
+            scales = self._scales
+        size = _AT_ONCE if self._sets else self._truth.shape[1]
+        for start in range(0, self._truth.shape[1], size):
+            block = slice(start, start + size)
+            self._fit_block(block, penalty.strength, scales if isinstance(scales, float) else scales[:, block])
+        return Fit(penalty, self._weights.T.astype(np.float32), self._intercept.copy())
+
+    def _fit_block(self, block: slice, strength: float, scales: Any) -> None:
+        """Move weights ``[features, labels]`` and intercept of some labels.
+
+        One L-BFGS over all of them: it reads the sparse features once a step, not once a step and label.
+        """
+        truth, x, transposed = self._truth[:, block], self._x, self._transposed
+        shape = (x.shape[1] + 1, truth.shape[1])
+
+        def loss(flat: Any) -> tuple[float, Any]:
+            weights = flat.reshape(shape)
+            logits = x @ (weights[:-1] * scales).astype(np.float32) + weights[-1].astype(np.float32)
+            if self._sets:
+                losses = np.logaddexp(0.0, np.where(truth > 0, -logits, logits)).sum(dtype=np.float64)
+                errors = expit(logits) - truth
+            else:
+                logits -= logits.max(axis=1, keepdims=True)
+                chances = np.exp(logits)
+                sums = chances.sum(axis=1, keepdims=True)
+                losses = np.log(sums).sum(dtype=np.float64) - (logits * truth).sum(dtype=np.float64)
+                errors = chances / sums - truth
+            gradient = np.empty(shape)
+            gradient[:-1] = (transposed @ errors) * scales + weights[:-1] / strength
+            gradient[-1] = errors.sum(axis=0, dtype=np.float64)
+            return float(losses + 0.5 * (weights[:-1] ** 2).sum() / strength), gradient.ravel()
+
+        first = np.concatenate([self._weights[:, block] / scales, self._intercept[None, block]]).ravel()
+        options = {"maxiter": self._iterations, "maxcor": 6}
+        found = minimize(loss, first, jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
+        self._weights[:, block], self._intercept[block] = found[:-1] * scales, found[-1]
+
+
+def _scales(x: Any, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return ``[features, labels]``, whose mean square is 1."""
+    present = sparse.csr_matrix((np.ones(x.nnz, np.float32), x.indices, x.indptr), shape=x.shape)
+    with_label = np.asarray(present.T @ truth)  # texts that have feature and label
+    texts, counts = np.asarray(present.sum(axis=0)).reshape(-1, 1), truth.sum(axis=0)
+    inside = (with_label + _SMOOTHING) / (counts + 2 * _SMOOTHING)
+    outside = (texts - with_label + _SMOOTHING) / (len(truth) - counts + 2 * _SMOOTHING)
+    squares = np.log(inside / outside) ** 2
+    scales: npt.NDArray[np.float32] = np.sqrt((1.0 + squares / max(float(squares.mean()), 1e-12)) / 2.0)
+    return scales.astype(np.float32)
