@@ -202,7 +202,7 @@ def test_a_lease_lost_to_another_worker_leaves_the_late_answer_suppressed(
     proxy.up.held = True  # leases cannot be renewed
     time.sleep(1.2)
     other = Harness(proxy.url.replace(str(proxy.port), str(proxy._target)))
-    other.run(lambda: len(answers(redis)) == 3)
+    other.run(lambda: len(answers(redis)) == 3 and len(other.consumer.hand) == 0)
     other.close()
     proxy.up.held = False
     harness.answer()
