@@ -338,3 +338,24 @@ def test_figures_that_redis_refuses_to_give_break_no_link(
     last = harness.consumer.report().state
     harness.run(lambda: harness.consumer.report().state is not last)
     harness.close()
+
+
+def test_time_without_progress_begins_with_the_work(harness: Harness, client: Client) -> None:
+    """However long the queue was empty before: a burst does not make its worker look stuck."""
+    consumer = harness.consumer
+    harness.answering = False
+    harness.run(lambda: consumer._reading)
+    assert not consumer.report().has_work
+    time.sleep(0.2)
+    began = time.monotonic()
+    consumer.report()
+    client.submit(["a"])
+    harness.run(lambda: bool(harness.batches))
+    first = consumer.report()
+    assert first.has_work
+    assert first.progress_at >= began
+    time.sleep(0.2)
+    assert consumer.report().progress_at == first.progress_at, "from then on only an answer counts"
+    harness.answer()
+    harness.run(lambda: len(consumer.hand) == 0)
+    assert consumer._progress_at > first.progress_at
