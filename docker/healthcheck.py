@@ -1,43 +1,35 @@
-"""Exit status 0 when this host's worker has lately renewed its heartbeat on every queue of ``SORTGATE_QUEUES``."""
+"""Exit status 0 when this container's worker is ready and gets on; else what its probes say is printed."""
 
 from __future__ import annotations
 
-import socket
+import os
 import sys
-
-import redis
-
-from sortgate.settings import Settings
-from sortgate.streams.admin import queue_stats
+import urllib.error
+import urllib.request
 
 
-def silent_queues(settings: Settings, host: str) -> list[str]:
-    """Return the queues on which no worker of ``host`` has reported itself within its lease."""
-    names = [item.partition("=")[0] for item in settings.queues]
-    with redis.Redis.from_url(
-        settings.redis_url, decode_responses=True, socket_timeout=3, socket_connect_timeout=3
-    ) as link:
-        return [
-            name
-            for name in names
-            if not any(beat.host == host and beat.age_s < settings.lease_s for beat in queue_stats(link, name).workers)
-        ]
+def complaint(port: int, path: str) -> str:
+    """Return what the worker answers when it is not well, ``""`` when it is."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"{path}: {error.read().decode().strip()}"
+    except OSError as error:
+        return f"{path}: no answer on port {port}: {getattr(error, 'reason', error)}"
+    return ""
 
 
 def main() -> int:
     """Return the exit status."""
-    settings = Settings.from_env()
-    if not settings.queues:
-        print("SORTGATE_QUEUES is not set")  # noqa: T201
+    port = int(os.environ.get("SORTGATE_METRICS_PORT") or 0)
+    if not port:
+        print("SORTGATE_METRICS_PORT is not set: there is nothing to ask")  # noqa: T201
         return 1
-    try:
-        silent = silent_queues(settings, socket.gethostname())
-    except redis.RedisError as error:
-        print(f"Redis: {type(error).__name__}")  # noqa: T201
-        return 1
-    if silent:
-        print(f"no heartbeat on {', '.join(silent)}")  # noqa: T201
-    return 1 if silent else 0
+    complaints = [found for path in ("/readyz", "/healthz") if (found := complaint(port, path))]
+    print("\n".join(complaints), end="")  # noqa: T201
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

@@ -23,11 +23,14 @@ ENV PATH=/opt/sortgate/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    SORTGATE_MODELS_DIR=/models
+    SORTGATE_MODELS_DIR=/models \
+    SORTGATE_METRICS_PORT=9108
 USER 10001:10001
 WORKDIR /tmp
 STOPSIGNAL SIGTERM
-# Healthy: this container's worker has renewed its heartbeat on every queue that it serves.
+# The port is open within the container only, unless SORTGATE_METRICS_HOST=0.0.0.0 is added.
+EXPOSE 9108
+# Healthy: the worker has loaded its bundles, is connected to Redis, and gets on with what there is to do.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "/opt/sortgate/healthcheck.py"]
 # Queues come from SORTGATE_QUEUES, Redis from SORTGATE_REDIS_URL; one process a core unless --concurrency is added.
 CMD ["sortgate", "worker"]

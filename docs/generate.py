@@ -15,6 +15,7 @@ import click
 from sortgate import settings
 from sortgate.cli import main as group
 from sortgate.settings import Settings
+from sortgate.worker import metrics
 
 DOCS = Path(__file__).parent
 
@@ -81,7 +82,21 @@ def decisions_page() -> str:
     return "\n".join(rows) + "\n"
 
 
+def metrics_page() -> str:
+    """Return docs/metrics.md as it is, with the tables between its markers written from ``sortgate.worker.metrics``."""
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for name in ("OWN", "WHOLE", "WORKER"):
+        rows = ["| Metric | Type | Labels | What it is |", "| --- | --- | --- | --- |"]
+        for metric in getattr(metrics, name):
+            labels = ", ".join(f"`{label}`" for label in metric.labels)
+            rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.text} |")
+        before, begin, rest = page.partition(f"<!-- {name}: written by `make docs` -->\n")
+        page = before + begin + "\n".join(rows) + "\n" + "".join(rest.partition("<!-- end -->")[1:])
+    return page
+
+
 PAGES = {
+    "metrics.md": metrics_page,
     "reference/cli.md": cli_page,
     "reference/settings.md": settings_page,
     "decisions/README.md": decisions_page,

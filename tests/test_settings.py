@@ -40,6 +40,8 @@ def test_reads_every_type_and_overrides_win() -> None:
         ("MAX_DELIVERIES", "2"),
         ("DEDUPE_WINDOW_S", "-1"),
         ("ALLOW_EVICTION", "maybe"),
+        ("METRICS_PORT", "65536"),
+        ("HEALTH_TIMEOUT_S", "0.5"),
     ],
 )
 def test_refuses_values_that_would_stall_or_lose_texts(name: str, value: str) -> None:

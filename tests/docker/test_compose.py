@@ -66,7 +66,22 @@ def test_worker_check_is_the_one_of_the_image() -> None:
     dockerfile = (ROOT / "docker/worker.Dockerfile").read_text()
     command = json.dumps(SERVICES["worker"]["healthcheck"]["test"][1:])
     assert f"CMD {command}" in dockerfile
-    assert json.dumps(CONTAINER["readinessProbe"]["exec"]["command"]) == command
+
+
+def test_probes_ask_the_port_that_the_image_opens() -> None:
+    env = {variable["name"]: variable.get("value") for variable in CONTAINER["env"]}
+    assert env["SORTGATE_METRICS_HOST"] == "0.0.0.0", "probes come from outside of the pod"
+    [port] = CONTAINER["ports"]
+    dockerfile = (ROOT / "docker/worker.Dockerfile").read_text()
+    assert f"SORTGATE_METRICS_PORT={port['containerPort']}\n" in dockerfile
+    assert CONTAINER["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+    assert CONTAINER["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+
+
+def test_an_outage_of_redis_restarts_no_worker_for_ten_minutes() -> None:
+    """It heals by itself, and one that is restarted meanwhile cannot start."""
+    liveness = CONTAINER["livenessProbe"]
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 600
 
 
 def test_every_variable_set_is_one_that_sortgate_reads() -> None:

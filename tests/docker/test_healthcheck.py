@@ -1,8 +1,9 @@
-"""The images' health check against a real worker: well while it beats, ill without it."""
+"""The images' health check against a real worker: well while it gets on, ill when it stands or is gone."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,30 +12,38 @@ from typing import Any
 
 import pytest
 
+from scraping import free_port, wait_for
+from sortgate import Client
+
 SCRIPT = Path(__file__).resolve().parents[2] / "docker" / "healthcheck.py"
 
 
-def check(queues: str, url: str) -> tuple[int, str]:
-    env = {**os.environ, "SORTGATE_QUEUES": queues, "SORTGATE_REDIS_URL": url}
+def check(port: int | str) -> tuple[int, str]:
+    env = {**os.environ, "SORTGATE_METRICS_PORT": str(port)}
     done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout.strip()
 
 
-def test_healthy_only_on_the_queues_that_are_served(start_worker: Callable[..., Any], redis_url: str) -> None:
-    worker = start_worker("toy,other=second")
-    assert check("toy,other=second", redis_url) == (0, "")
-    assert check("toy,unserved", redis_url) == (1, "no heartbeat on unserved")
+def test_well_while_the_worker_gets_on(start_worker: Callable[..., Any], redis_url: str) -> None:
+    port = free_port()
+    worker = start_worker(SORTGATE_METRICS_PORT=str(port), SORTGATE_HEALTH_TIMEOUT_S="1.5")
+    wait_for(lambda: check(port) == (0, ""))
+    [child] = worker.children
+    os.kill(child, signal.SIGSTOP)
+    with Client(redis_url, queue="toy") as client:
+        client.submit(["hello world"])
+        wait_for(lambda: check(port)[0] == 1)
+        assert "/healthz: " in check(port)[1]
+        assert "1 texts in hand" in check(port)[1]
+        os.kill(child, signal.SIGCONT)
+        wait_for(lambda: check(port) == (0, ""))
     worker.stop()
-    assert check("toy", redis_url) == (1, "no heartbeat on toy")
+    status, told = check(port)
+    assert status == 1
+    assert told.splitlines()[0].startswith(f"/readyz: no answer on port {port}: ")
 
 
-@pytest.mark.parametrize(
-    ("queues", "url", "expected"),
-    [
-        ("toy", "redis://127.0.0.1:1/0", "Redis: ConnectionError"),
-        ("", "redis://127.0.0.1:1/0", "SORTGATE_QUEUES is not set"),
-    ],
-)
-def test_ill_without_redis_or_queues(queues: str, url: str, expected: str) -> None:
-    assert check(queues, url) == (1, expected)
+@pytest.mark.parametrize("port", ["", "0"])
+def test_ill_without_a_port_to_ask(port: str) -> None:
+    assert check(port) == (1, "SORTGATE_METRICS_PORT is not set: there is nothing to ask")

@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from scraping import free_port
 from sortgate import Client
 from sortgate.demo.texts import generate
 from sortgate.errors import ResultTimeoutError
@@ -89,6 +89,7 @@ def test_worker_image_installs_starts_answers_and_stops(
     assert_pinned(installed)
 
     settings = {"SORTGATE_REDIS_URL": redis_url, "SORTGATE_QUEUES": "toy", "SORTGATE_MODELS_DIR": str(toy_models)}
+    settings["SORTGATE_METRICS_PORT"] = str(free_port())  # the image's own may be in use here
     env = runtime_env(final, root, **settings)
     program, *arguments = final.command
     work = root / "tmp"
@@ -110,7 +111,7 @@ def test_worker_image_installs_starts_answers_and_stops(
         assert result.model is not None
         assert result.model.startswith("toy/")
         check = [bin_dir / "python", root / "opt/sortgate/healthcheck.py"]
-        assert subprocess.run(check, env=env, check=False, timeout=30).returncode == 0, socket.gethostname()
+        assert subprocess.run(check, env=env, check=False, timeout=30).returncode == 0
         os.kill(worker.pid, getattr(signal, final.last("STOPSIGNAL")))
         output, _ = worker.communicate(timeout=30)
         assert worker.returncode == 0, output

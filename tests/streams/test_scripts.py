@@ -11,7 +11,9 @@ import redis as redis_py
 
 from scripts import FIELDS, STREAMS, Q, add, claim, commit, deliveries, read, recover
 from sortgate import keys
+from sortgate.streams.admin import queue_stats
 from sortgate.streams.scripts import run_script
+from sortgate.worker.state import QueueState, parse_state, state_command
 
 
 def test_the_group_starts_at_the_first_entry_and_is_made_once(redis: redis_py.Redis) -> None:
@@ -35,13 +37,63 @@ def test_the_group_can_be_made_while_memory_is_full(redis: redis_py.Redis) -> No
 def test_commit_answers_once(redis: redis_py.Redis) -> None:
     entry = add(redis)
     read(redis)
-    assert commit(redis, (2, entry, "", "", "ok", FIELDS)) == [1, 0, 0, 0, 1]
-    assert commit(redis, (2, entry, "", "", "ok", FIELDS)) == [0, 1, 0, 0, 1], "the second finisher is suppressed"
+    assert commit(redis, (2, entry, "", "", "ok", FIELDS))[:5] == [1, 0, 0, 0, 1]
+    assert commit(redis, (2, entry, "", "", "ok", FIELDS))[:5] == [0, 1, 0, 0, 1], "the second finisher is suppressed"
     assert redis.xlen(STREAMS[1]) == 0
     assert deliveries(redis) == {}
     [(_, fields)] = redis.xrange(keys.results(Q))
     assert fields["label"] == "a"
     assert redis.hgetall(keys.counters(Q)) == {"ok": "1", "suppressed": "1"}
+
+
+def test_commit_says_how_many_it_answered_by_status(redis: redis_py.Redis) -> None:
+    statuses = ["ok", "expired", "error", "ok", "rejected", "dead", "ok"]
+    entries = [add(redis) for _ in statuses]
+    read(redis)
+    answers = [(2, entry, "", "", status, FIELDS) for entry, status in zip(entries, statuses, strict=True)]
+    assert commit(redis, *answers)[5:] == [3, 1, 1, 1, 1]
+    assert commit(redis, *answers)[5:] == [0] * 5
+
+
+def state(redis: redis_py.Redis) -> QueueState:
+    about = redis.connection_pool.connection_kwargs
+    with redis_py.Redis(host=about["host"], port=about["port"], protocol=2) as link:  # which returns bytes, as a Link
+        number_of_keys, *rest = state_command(Q)[2:]
+        queue_keys, args = rest[: int(number_of_keys)], rest[int(number_of_keys) :]
+        return parse_state(run_script(link, "state", [str(key) for key in queue_keys], *args))
+
+
+NOTHING = QueueState({"high": 0, "normal": 0, "low": 0}, 0, 0.0, 0.0, 0, 0, {})
+
+
+def test_state_of_a_queue_that_is_not_there_yet(redis: redis_py.Redis) -> None:
+    assert state(redis) == NOTHING
+    read(redis)
+    assert state(redis) == NOTHING
+
+
+def test_state_is_that_which_the_operator_sees(redis: redis_py.Redis) -> None:
+    """Beside the two dozen commands of ``sortgate queues``, which know the same."""
+    now_ms = redis.time()[0] * 1000
+    redis.xadd(STREAMS[1], {"v": "1", "text": "t"}, id=f"{now_ms - 60_000}-0")
+    entry = add(redis)
+    read(redis)
+    commit(redis, (2, entry, "", "", "error", FIELDS))
+    for number, age_ms in ((1, 9_000), (3, 30_000)):
+        for i in range(2):
+            redis.xadd(STREAMS[number - 1], {"v": "1", "text": "t"}, id=f"{now_ms - age_ms}-{i}")
+    found, seen = state(redis), queue_stats(redis, Q)
+    assert found.backlog == seen.backlog == {"high": 2, "normal": 0, "low": 2}
+    assert (found.pending, found.results, found.dead) == (seen.pending, seen.results, seen.dead) == (1, 1, 1)
+    assert found.totals == seen.totals == {"error": 1}
+    assert found.lag_s == pytest.approx(seen.lag_s, abs=0.5) == pytest.approx(30.0, abs=2.0)
+    assert found.oldest_pending_s == pytest.approx(seen.oldest_pending_s, abs=0.5) == pytest.approx(60.0, abs=2.0)
+
+
+def test_state_fails_on_nothing_that_one_key_has_wrong(redis: redis_py.Redis) -> None:
+    for key in (*STREAMS, keys.results(Q), keys.dead(Q), keys.counters(Q)):
+        redis.set(key, "something else")
+    assert state(redis) == NOTHING
 
 
 def test_commit_drops_the_second_text_of_an_id(redis: redis_py.Redis) -> None:
@@ -74,7 +126,7 @@ def test_reply_stream_gets_the_result_and_a_new_expiry(redis: redis_py.Redis) ->
     redis.xgroup_create(reply, "r", mkstream=True)
     entry = add(redis)
     read(redis)
-    assert commit(redis, (2, entry, "", reply, "ok", FIELDS)) == [1, 0, 0, 0, 0]
+    assert commit(redis, (2, entry, "", reply, "ok", FIELDS))[:5] == [1, 0, 0, 0, 0]
     assert redis.xlen(reply) == 1
     assert redis.pttl(reply) > 3_000_000
 
@@ -89,7 +141,7 @@ def test_undeliverable_reply_ends_in_results(redis: redis_py.Redis, broken: str)
         redis.set(reply, "x")
     entry = add(redis)
     read(redis)
-    assert commit(redis, (2, entry, "", reply, "ok", FIELDS)) == [1, 0, 0, 1, 1]
+    assert commit(redis, (2, entry, "", reply, "ok", FIELDS))[:5] == [1, 0, 0, 1, 1]
     [(_, fields)] = redis.xrange(keys.results(Q))
     assert fields["undelivered_to"] == reply
     assert (redis.exists(reply) == 0) == (broken == "gone"), "a reply stream nobody made is not made here"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sortgate.messages import parse_request, parse_result, request_fields
 from sortgate.types import Status
 from sortgate.worker.answer import answer_batch, dead_answer
+from sortgate.worker.figures import WAIT_S
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -26,7 +27,7 @@ def flat(**fields: str | bytes) -> list[bytes]:
 
 
 def answer(classifier: Classifier, fields: list[bytes], now_ms: int = 1700000000005) -> tuple[str, dict[str, str]]:
-    [(stream, entry, _, _, status, result)] = answer_batch(classifier, "q", now_ms, [(2, ENTRY, fields)], 65_536)
+    [(stream, entry, _, _, status, result)], _ = answer_batch(classifier, "q", now_ms, [(2, ENTRY, fields)], 65_536)
     assert (stream, entry) == (2, ENTRY)
     return status, dict(zip(result[::2], result[1::2], strict=True))
 
@@ -63,6 +64,22 @@ def test_bad_messages_get_a_typed_result(
     assert "label" not in result
 
 
+def test_a_batch_comes_with_its_figures(toy_classifier: Classifier) -> None:
+    texts = ["hello", "hello world please help", "  "]
+    entries = [(2, f"{1700000000000 - 400 * i}-0", flat(v="1", text=text)) for i, text in enumerate(texts)]
+    entries.append((2, ENTRY, flat(v="2", text="of another version")))
+    _, figures = answer_batch(toy_classifier, "q", 1700000000020, entries, 65_536)
+    ids = [len(item.ids) for item in toy_classifier.text_path.encode(texts[:2])]  # type: ignore[union-attr]
+    assert figures.tokens == sum(ids) == 5
+    # both in one sub-batch, or each in its own
+    assert figures.padding in (2 * max(ids) - sum(ids), 0)
+    assert 0.0 < figures.model_s < figures.batch_s
+    assert figures.wait_s == pytest.approx(0.02 + 0.42 + 0.82 + 0.02)
+    assert {bound: count for bound, count in zip((*WAIT_S, None), figures.waits, strict=True) if count} == {
+        0.025: 2, 0.5: 1, 1.0: 1,
+    }  # fmt: skip
+
+
 def test_good_message_carries_label_model_and_timings(toy_classifier: Classifier) -> None:
     status, result = answer(toy_classifier, flat(v="1", text="hello there", id="a", meta="M", strange="field"))
     assert status == "ok"
@@ -85,7 +102,7 @@ def test_a_bad_message_does_not_disturb_its_neighbours(toy_classifier: Classifie
     good = flat(v="1", text="hello there")
     alone = answer(toy_classifier, good)[1]["label"]
     entries = [(2, f"170000000000{i}-0", fields) for i, fields in enumerate([good, *[b for b, _, _ in BAD], good])]
-    answers = answer_batch(toy_classifier, "q", 1700000000005, [(s, e, f) for s, e, f in entries], 65_536)
+    answers, _ = answer_batch(toy_classifier, "q", 1700000000005, [(s, e, f) for s, e, f in entries], 65_536)
     assert [entry for _, entry, *_ in answers] == [entry for _, entry, _ in entries]
     assert [status for *_, status, _ in answers] == ["ok", *[status for _, status, _ in BAD], "ok"]
     labels = [dict(zip(f[::2], f[1::2], strict=True)).get("label") for *_, f in answers]

@@ -21,6 +21,7 @@ from sortgate.messages import parse_request, result_fields
 from sortgate.settings import Settings
 from sortgate.streams.scripts import run_script
 from sortgate.types import PRIORITIES
+from sortgate.worker import stream
 from sortgate.worker.answer import pack_answers
 from sortgate.worker.entries import Batch
 from sortgate.worker.stream import QueueConsumer
@@ -122,6 +123,9 @@ def test_w5_a_link_cut_at_any_byte_loses_and_doubles_nothing(
     assert "reclaimed" not in counters, "its own entries are found again, not taken over"
     messages = {fields["message"] for _, fields in redis.xrange(keys.results(Q))}
     assert messages == {"0 failures"}, "a broken link is no failure of the text"
+    own = harness.consumer.figures.counts
+    assert own["accepted"] == own["expired"] + own["resent"] == len(ids), "each is counted once, whatever was repeated"
+    assert own["stale"] == own["duplicates"] == 0
 
 
 def test_w6_a_commit_whose_reply_is_lost_is_sent_again_and_does_nothing_twice(
@@ -138,6 +142,8 @@ def test_w6_a_commit_whose_reply_is_lost_is_sent_again_and_does_nothing_twice(
     proxy.down.held = False
     harness.run(lambda: settled(redis, harness))
     assert sorted(answers(redis)) == sorted(ids)
+    own = harness.consumer.figures.counts
+    assert (own["accepted"], own["resent"], own["stale"]) == (10, 10, 0), "no other worker had a hand in it"
     assert redis.hget(keys.counters(Q), "suppressed") == "10"
     proxy.reset()
     harness.run(lambda: not harness.consumer._commands.connected)
@@ -196,7 +202,7 @@ def test_a_lease_lost_to_another_worker_leaves_the_late_answer_suppressed(
     proxy.up.held = True  # leases cannot be renewed
     time.sleep(1.2)
     other = Harness(proxy.url.replace(str(proxy.port), str(proxy._target)))
-    other.run(lambda: len(answers(redis)) == 3)
+    other.run(lambda: len(answers(redis)) == 3 and len(other.consumer.hand) == 0)
     other.close()
     proxy.up.held = False
     harness.answer()
@@ -205,6 +211,10 @@ def test_a_lease_lost_to_another_worker_leaves_the_late_answer_suppressed(
     assert int(redis.hget(keys.counters(Q), "reclaimed") or 0) == 3
     messages = {fields["message"] for _, fields in redis.xrange(keys.results(Q))}
     assert messages == {"1 failures"}, "a lease that ran out counts: its worker may have died of the text"
+    own, others = harness.consumer.figures.counts, other.consumer.figures.counts
+    # which of them depends on whether the link is given up meanwhile
+    assert (own["accepted"], own["stale"] + own["resent"], own["expired"]) == (3, 3, 0)
+    assert [others[name] for name in ("accepted", "reclaimed", "redelivered", "expired")] == [3, 3, 3, 3]
 
 
 def test_urgent_texts_come_first_and_one_stream_alone_fills_the_room(proxy: ChaosProxy, redis: redis_py.Redis) -> None:
@@ -304,7 +314,48 @@ def test_stopping_hands_back_what_no_process_has(harness: Harness, client: Clien
     harness.consumer.finish(time.monotonic() + 5.0)
     assert sorted(answers(redis)) == sorted(ids[:16])
     assert redis.xpending(keys.requests(Q), keys.GROUP)["pending"] == 14
+    own = harness.consumer.figures.counts
+    assert (own["accepted"], own["released"], own["expired"]) == (30, 14, 16)
     assert keys.RELEASED in {item["name"] for item in redis.xinfo_consumers(keys.requests(Q), keys.GROUP)}
     assert harness.consumer.consumer not in {
         item["name"] for item in redis.xinfo_consumers(keys.requests(Q), keys.GROUP)
     }
+
+
+def test_figures_that_redis_refuses_to_give_break_no_link(
+    proxy: ChaosProxy, client: Client, redis: redis_py.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = Harness(proxy.url, metrics_port=1, health_timeout_s=1.0)
+    harness.run(lambda: harness.consumer.report().state is not None)
+    socket = harness.consumer._commands._socket
+    monkeypatch.setattr(stream, "state_command", lambda queue: ("FORBIDDEN", queue))
+    harness.run(lambda: harness.consumer._state_refused)
+    ids = client.submit(["a", "b"])
+    harness.run(lambda: sorted(answers(redis)) == sorted(ids))
+    assert harness.consumer._commands._socket is socket
+    monkeypatch.undo()
+    redis.script_flush()
+    last = harness.consumer.report().state
+    harness.run(lambda: harness.consumer.report().state is not last)
+    harness.close()
+
+
+def test_time_without_progress_begins_with_the_work(harness: Harness, client: Client) -> None:
+    """However long the queue was empty before: a burst does not make its worker look stuck."""
+    consumer = harness.consumer
+    harness.answering = False
+    harness.run(lambda: consumer._reading)
+    assert not consumer.report().has_work
+    time.sleep(0.2)
+    began = time.monotonic()
+    consumer.report()
+    client.submit(["a"])
+    harness.run(lambda: bool(harness.batches))
+    first = consumer.report()
+    assert first.has_work
+    assert first.progress_at >= began
+    time.sleep(0.2)
+    assert consumer.report().progress_at == first.progress_at, "from then on only an answer counts"
+    harness.answer()
+    harness.run(lambda: len(consumer.hand) == 0)
+    assert consumer._progress_at > first.progress_at

@@ -24,6 +24,8 @@ _LEAST = {
     "reply_limit": 1,
     "max_text_bytes": 1,
     "socket_timeout_s": 0.1,
+    "metrics_port": 0,
+    "health_timeout_s": 0,
 }
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -74,6 +76,13 @@ class Settings:
     allow_eviction: bool = False
     #: Seconds without a byte from Redis, while one is owed, after which the link is given up.
     socket_timeout_s: float = 5.0
+    #: Port of a worker's `/metrics`, `/healthz` and `/readyz`; 0 for none.
+    metrics_port: int = 0
+    #: Address on which that port is opened; whoever reaches it may read the figures.
+    metrics_host: str = "127.0.0.1"
+    #: Seconds without a completed text, while there is work, after which `/healthz` says so; 0 for a batch's time
+    #: limit, a lease and 15 seconds more.
+    health_timeout_s: float = 0.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -103,11 +112,26 @@ class Settings:
             value = getattr(self, name)
             if not least <= value < float("inf"):
                 raise ConfigurationError(f"SORTGATE_{name.upper()}={value}: use {least} or more")
+        if 0 < self.health_timeout_s < 1:
+            raise ConfigurationError(f"SORTGATE_HEALTH_TIMEOUT_S={self.health_timeout_s}: use 1 or more, or 0")
+        if self.metrics_port > 65_535:
+            raise ConfigurationError(
+                f"SORTGATE_METRICS_PORT={self.metrics_port}: use a port up to 65535, or 0 for none"
+            )
         if self.batch_texts >> (3 * (self.max_deliveries - 1)) > 1:
             raise ConfigurationError(
                 f"SORTGATE_MAX_DELIVERIES={self.max_deliveries} is too few to isolate one text of a batch of "
                 f"{self.batch_texts}: each delivery divides the batch by 8, so raise it or lower SORTGATE_BATCH_TEXTS"
             )
+
+    @property
+    def health_limit_s(self) -> float:
+        """Seconds without progress that are too long.
+
+        A batch may take its whole time limit, and texts of a worker that died wait for their lease to run out: neither
+        is a standstill, and then a killed process's successor still has to load its bundles.
+        """
+        return self.health_timeout_s or self.batch_timeout_s + self.lease_s + 15.0
 
     @property
     def broker(self) -> str:

@@ -15,6 +15,7 @@ from sortgate.errors import ConfigurationError, SortgateError
 Examples:
   sortgate worker --models models --queues tickets
   sortgate worker --models models --queues mail=spam,tickets --concurrency 4
+  sortgate worker --models models --queues tickets --metrics-port 9108
   SORTGATE_REDIS_URL=rediss://… sortgate worker --models models --queues tickets"""
 )
 @click.option(
@@ -24,6 +25,12 @@ Examples:
 @click.option("--concurrency", "-c", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--redis-url", help="Redis of the streams.  [env: SORTGATE_REDIS_URL]")
 @click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65_535),
+    help="Port of /metrics, /healthz and /readyz; 0 for none.  [env: SORTGATE_METRICS_PORT]",
+)
+@click.option("--metrics-host", help="Address of that port.  [env: SORTGATE_METRICS_HOST]")
 @click.option("--pool", default="prefork", show_default=True, help="Celery's pool; only prefork is accepted.")
 @click.option("--name", help="Node name, as in Celery's --hostname.")
 @click.option(
@@ -38,6 +45,8 @@ def worker(
     concurrency: int | None,
     redis_url: str | None,
     plugins_dir: Path | None,
+    metrics_port: int | None,
+    metrics_host: str | None,
     pool: str,
     name: str | None,
     loglevel: str,
@@ -51,6 +60,8 @@ def worker(
         "SORTGATE_QUEUES": queues,
         "SORTGATE_REDIS_URL": redis_url,
         "SORTGATE_PLUGINS_DIR": plugins_dir,
+        "SORTGATE_METRICS_PORT": metrics_port,
+        "SORTGATE_METRICS_HOST": metrics_host,
     }
     # Through the environment, so that `celery -A sortgate.celery` and every pool process see the same settings.
     os.environ.update({key: str(value) for key, value in given.items() if value is not None})

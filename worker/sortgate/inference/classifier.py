@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
@@ -21,6 +23,25 @@ from sortgate.types import Prediction, PredictionError
 from sortgate.vocabulary import Vocabulary
 
 
+@dataclass(slots=True)
+class Spent:
+    """What went through a classifier's model since it was made.
+
+    Attributes:
+        tokens: token ids, padding left out.
+        ids: token ids, padding included.
+        model_s: seconds in ONNX Runtime.
+    """
+
+    tokens: int = 0
+    ids: int = 0
+    model_s: float = 0.0
+
+    def copy(self) -> Spent:
+        """Return a copy that stays as it is."""
+        return replace(self)
+
+
 class Classifier:
     """Classifies texts with one bundle. Made by :meth:`load`; cannot be pickled, nor used across a fork once started.
 
@@ -33,6 +54,7 @@ class Classifier:
         identities: every name under which a request may insist on this bundle.
         text_path: texts to ids, and the label post-processors.
         threads: threads a model call may use.
+        spent: what its model has been given so far, and the time that took.
     """
 
     def __init__(self, text_path: TextPath, session: Session, manifest: Manifest, bundle: Bundle | None = None) -> None:
@@ -46,6 +68,7 @@ class Classifier:
         self.identities = frozenset({manifest.version, self.fingerprint, self.model_name} - {""})
         self.threads = session.threads
         self.scorer = Scorer(manifest)
+        self.spent = Spent()
         self._check_parts()
 
     @classmethod
@@ -138,14 +161,18 @@ class Classifier:
         """
         lengths = [len(item.packed) // ID_BYTES for item in encoded]
         out = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
-        run = self.session.run
+        run, spent = self.session.run, self.spent
         for rows in length_sorted(lengths, max_rows):
             sizes = np.array([lengths[index] for index in rows], dtype=np.int32)
             # one conversion and one masked copy a sub-batch instead of one a text
             flat = np.frombuffer(b"".join([encoded[index].packed for index in rows]), dtype=np.int32)
             ids = np.zeros((len(rows), lengths[rows[-1]]), dtype=np.int32)
             ids[np.arange(ids.shape[1], dtype=np.int32) < sizes[:, None]] = flat
+            started = time.perf_counter()
             out[rows] = run(ids, sizes)
+            spent.model_s += time.perf_counter() - started
+            spent.tokens += flat.size
+            spent.ids += ids.size
         return out
 
     def _check_parts(self) -> None:

@@ -2,7 +2,8 @@
 -- KEYS: requests:high, requests, requests:low, results, dead, seen, counters
 -- ARGV: group, de-duplication window (ms), most ids remembered, bound and expiry (ms) of a reply stream,
 --       bound and age (ms) of the dead letters, msgpack [[stream number, entry, id, reply, status, fields], …]
--- Returns {answered, suppressed, duplicates, undelivered, length of the result stream}
+-- Returns {answered, suppressed, duplicates, undelivered, length of the result stream,
+--          answered ok, error, dead, rejected, expired}
 local group, window, remembered = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local reply_bound, reply_ttl = tonumber(ARGV[4]), ARGV[5]
 local dead_bound, dead_age = ARGV[6], tonumber(ARGV[7])
@@ -110,4 +111,7 @@ end
 counts.suppressed = suppressed > 0 and suppressed or nil
 counts.duplicates = duplicates > 0 and duplicates or nil
 for name, n in pairs(counts) do redis.pcall('HINCRBY', counters, name, n) end
-return {answered, suppressed, duplicates, undelivered, redis.call('XLEN', results)}
+return {
+  answered, suppressed, duplicates, undelivered, redis.call('XLEN', results),
+  counts.ok or 0, counts.error or 0, counts.dead or 0, counts.rejected or 0, counts.expired or 0,
+}

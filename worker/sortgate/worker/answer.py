@@ -9,6 +9,7 @@ import msgspec
 
 from sortgate.messages import Request, parse_request, result_fields
 from sortgate.types import Status
+from sortgate.worker.figures import BatchFigures, count_waits
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -30,14 +31,15 @@ def answer_batch(
     now_ms: int,
     entries: list[tuple[int, str, list[bytes]]],
     max_text_bytes: int,
-) -> list[Answer]:
-    """Classify a batch; every entry gets exactly one answer, in the order given.
+) -> tuple[list[Answer], BatchFigures]:
+    """Classify a batch; every entry gets exactly one answer, in the order given, and the batch its figures.
 
     Args:
         now_ms: Unix time in milliseconds by Redis's clock when the batch was handed over.
         entries: stream number, entry id and flat field list of each request.
     """
     started = time.perf_counter()
+    before = classifier.spent.copy()
     requests = [parse_request(entry, fields, queue, max_text_bytes) for _, entry, fields in entries]
     refused = [_refusal(request, classifier, now_ms) for request in requests]
     texts = [request.text for request, no in zip(requests, refused, strict=True) if no is None]
@@ -46,8 +48,8 @@ def answer_batch(
 
     origin = ("model", classifier.model_name, "fingerprint", classifier.fingerprint)
     answers: list[Answer] = []
-    for (stream, entry, _), request, no in zip(entries, requests, refused, strict=True):
-        queued_ms = max(0, now_ms - entry_ms(entry))
+    waits_ms = [max(0.0, now_ms - entry_ms(entry)) for _, entry, _ in entries]
+    for (stream, entry, _), request, no, queued_ms in zip(entries, requests, refused, waits_ms, strict=True):
         status: Status = "ok"
         code = message = prediction = None
         if no is not None:
@@ -58,7 +60,17 @@ def answer_batch(
                 status, code, message = "error", prediction.error.code, prediction.error.message
         fields = result_fields(request, status, prediction, code, message, origin, queued_ms, batch_ms)
         answers.append((stream, entry, request.dedupe_id, request.reply, status, fields))
-    return answers
+    spent = classifier.spent
+    tokens = spent.tokens - before.tokens
+    figures = BatchFigures(
+        tokens=tokens,
+        padding=spent.ids - before.ids - tokens,
+        model_s=spent.model_s - before.model_s,
+        batch_s=time.perf_counter() - started,
+        waits=count_waits(waits_ms),
+        wait_s=sum(waits_ms) / 1000.0,
+    )
+    return answers, figures
 
 
 def _refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:

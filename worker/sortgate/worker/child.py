@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -77,15 +77,18 @@ def classifier_for(queue: str) -> Classifier:
         raise ConfigurationError(f"this worker does not serve queue {queue!r}") from None
 
 
-def ready() -> list[str]:
-    """Return ``queue: model`` for every queue served, or raise what kept the bundles from loading."""
+def ready() -> list[tuple[str, str, str]]:
+    """Return queue, model and fingerprint of every queue served, or raise what kept the bundles from loading."""
     if _process.failure is not None:
         raise _process.failure
-    return [f"queue {queue} with {classifier.model_name}" for queue, classifier in _process.classifiers.items()]
+    return [
+        (queue, classifier.model_name, classifier.fingerprint) for queue, classifier in _process.classifiers.items()
+    ]
 
 
-def run_batch(packed: bytes) -> bytes:
-    """Answer one packed batch; returns the msgpack argument of commit.lua."""
+def run_batch(packed: bytes) -> tuple[bytes, tuple[Any, ...]]:
+    """Answer one packed batch; returns the msgpack argument of commit.lua, and what ``BatchFigures`` is made of."""
     batch = _decoder.decode(packed)
     classifier = classifier_for(batch.queue)
-    return pack_answers(answer_batch(classifier, batch.queue, batch.now_ms, batch.entries, _process.max_text_bytes))
+    answers, figures = answer_batch(classifier, batch.queue, batch.now_ms, batch.entries, _process.max_text_bytes)
+    return pack_answers(answers), tuple(figures)

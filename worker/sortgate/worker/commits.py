@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sortgate import keys
@@ -10,6 +12,7 @@ from sortgate.settings import Settings
 from sortgate.streams.scripts import script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.entries import Entry
+from sortgate.worker.figures import QueueFigures
 from sortgate.worker.link import Link, raise_error
 
 REPLY_TTL_MS = 3_600_000
@@ -20,6 +23,14 @@ DEAD_AGE_MS = 7 * 24 * 3_600_000
 OnConfirmed = Callable[[list[Entry], int], None]
 
 
+@dataclass(slots=True)
+class _Commit:
+    answers: bytes
+    entries: list[Entry]
+    added_at: float
+    attempts: int = 0
+
+
 class Commits:
     """One script call a batch. Sending one again is harmless: the script leaves alone what is acknowledged already.
 
@@ -27,13 +38,17 @@ class Commits:
         queue: its name.
         settings: bounds of the streams, window of de-duplication.
         link: to Redis.
+        figures: what the commits are counted in.
         on_confirmed: called for each commit, once.
     """
 
-    def __init__(self, queue: str, settings: Settings, link: Link, on_confirmed: OnConfirmed) -> None:
+    def __init__(
+        self, queue: str, settings: Settings, link: Link, figures: QueueFigures, on_confirmed: OnConfirmed
+    ) -> None:
         self._link = link
+        self._figures = figures
         self._on_confirmed = on_confirmed
-        self._unconfirmed: dict[int, tuple[bytes, list[Entry]]] = {}
+        self._unconfirmed: dict[int, _Commit] = {}
         self._next = 0
         self._command: tuple[bytes | str | int, ...] = (
             "EVALSHA", script_sha("commit"), 7, *(keys.requests(queue, priority) for priority in PRIORITIES),
@@ -54,7 +69,7 @@ class Commits:
         """
         number = self._next
         self._next += 1
-        self._unconfirmed[number] = (answers, entries)
+        self._unconfirmed[number] = _Commit(answers, entries, time.monotonic())
         if self._link.connected:
             self._send(number)
 
@@ -68,9 +83,13 @@ class Commits:
             self._send(number)
 
     def _send(self, number: int) -> None:
+        commit = self._unconfirmed[number]
+        commit.attempts += 1
+
         def on_reply(reply: Any) -> None:
             raise_error(reply)
-            _, entries = self._unconfirmed.pop(number)
-            self._on_confirmed(entries, int(reply[0]))
+            del self._unconfirmed[number]
+            self._figures.committed(reply, time.monotonic() - commit.added_at, resent=commit.attempts > 1)
+            self._on_confirmed(commit.entries, int(reply[0]))
 
-        self._link.send(on_reply, *self._command, self._unconfirmed[number][0])
+        self._link.send(on_reply, *self._command, commit.answers)

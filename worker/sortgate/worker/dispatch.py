@@ -13,7 +13,9 @@ from sortgate.errors import BundleError, ConfigurationError, InferenceError, Plu
 from sortgate.settings import Settings
 from sortgate.worker.child import ready, run_batch
 from sortgate.worker.entries import Batch, pack_batch
+from sortgate.worker.figures import BatchFigures
 from sortgate.worker.pool import PoolGuard
+from sortgate.worker.report import Monitor
 from sortgate.worker.stream import QueueConsumer
 
 logger = get_logger(__name__)
@@ -33,6 +35,10 @@ class Dispatcher:
         settings: batch size and time limit.
         queues: names of the queues served.
         on_fatal: called when a process cannot load its bundles; no other process will.
+
+    Attributes:
+        consumers: by queue.
+        monitor: what is told to scrapes and probes.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Dispatcher:
         self._turn = 0
         capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
         self.consumers = {queue: QueueConsumer(queue, settings, capacity, self.fill) for queue in queues}
+        self.monitor = Monitor(settings, pool.num_processes)
 
     def open(self, hub: Any) -> None:
         """Start handing out; the pool must be registered with the event loop."""
@@ -68,14 +75,17 @@ class Dispatcher:
             self._pool.maintain_pool()
         for consumer in self.consumers.values():
             consumer.tick()
+        if self._settings.metrics_port:
+            self.monitor.turned([consumer.report() for consumer in self.consumers.values()], len(self._running))
 
     def probe(self) -> None:
         """Ask a process whether its bundles loaded, so that a broken one is known before any text."""
         self._pool.apply_async(ready, callback=self._on_ready, error_callback=self._on_not_ready)
 
-    def _on_ready(self, models: list[str]) -> None:
-        for model in models:
-            logger.info("serving %s", model)
+    def _on_ready(self, served: list[tuple[str, str, str]]) -> None:
+        for queue, model, _ in served:
+            logger.info("serving queue %s with %s", queue, model)
+        self.monitor.loaded(served)
 
     def _on_not_ready(self, info: Any) -> None:
         if isinstance(info.exception, SortgateError):
@@ -103,12 +113,14 @@ class Dispatcher:
         def on_accept(_pid: int, _at: float) -> None:
             batch.accepted = True
 
-        def on_done(answers: bytes) -> None:
+        def on_done(result: tuple[bytes, tuple[Any, ...]]) -> None:
+            answers, figures = result
             self._running.discard(batch)
             try:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
             finally:
                 consumer.commit(answers, batch.entries)
+            consumer.figures.answered(len(batch.entries), BatchFigures(*figures))
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
@@ -173,6 +185,7 @@ class Dispatcher:
     def close(self) -> None:
         """Hand out no more, and hand back to Redis what no process has started on."""
         self._open = False
+        self.monitor.stopping()
         self.take_back()
         for consumer in self.consumers.values():
             consumer.stop_reading()

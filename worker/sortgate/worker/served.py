@@ -12,6 +12,7 @@ from sortgate.bundle import Bundle
 from sortgate.errors import BrokerError, BundleNotFoundError, ConfigurationError
 from sortgate.settings import Settings
 from sortgate.streams.connection import connection_options, without_password
+from sortgate.worker.endpoint import Endpoint
 
 MIN_REDIS = (6, 2)
 
@@ -85,3 +86,5 @@ def preflight(settings: Settings) -> None:
     """
     check_bundles(served_bundles(settings.queues, settings.models_dir))
     check_redis(settings)
+    if (endpoint := Endpoint.from_settings(settings)) is not None:
+        endpoint.close()

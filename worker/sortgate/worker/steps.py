@@ -21,6 +21,7 @@ from sortgate.errors import ConfigurationError, SortgateError
 from sortgate.settings import Settings
 from sortgate.worker.child import load
 from sortgate.worker.dispatch import Dispatcher
+from sortgate.worker.endpoint import Endpoint
 from sortgate.worker.served import preflight, served_bundles
 
 logger = get_logger(__name__)
@@ -37,6 +38,7 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
         super().__init__(worker, **options)
         self._app = worker.app
         self.dispatcher: Dispatcher | None = None
+        self._endpoint: Endpoint | None = getattr(worker, "sortgate_endpoint", None)
         worker.sortgate = self
 
     def start(self, worker: Any) -> None:
@@ -44,6 +46,8 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
         settings: Settings = worker.app.conf.sortgate_settings
         queues = list(served_bundles(settings.queues, settings.models_dir))
         self.dispatcher = Dispatcher(worker.pool, settings, queues, self._on_fatal)
+        if self._endpoint is not None:
+            self._endpoint.serve(self.dispatcher.monitor)
 
     def _on_fatal(self, error: SortgateError) -> None:
         if not hasattr(self._app, "sortgate_fatal"):
@@ -78,6 +82,8 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
         dispatcher, self.dispatcher = self.dispatcher, None
         if dispatcher is not None:
             dispatcher.finish()
+        if self._endpoint is not None:
+            self._endpoint.close()
 
 
 class StreamReader(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is untyped
@@ -110,6 +116,7 @@ class StreamReader(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is 
         if dispatcher is not None:
             for queue in dispatcher.consumers.values():
                 queue.detach()
+            dispatcher.monitor.detached()
             dispatcher.take_back()
 
 
@@ -123,6 +130,7 @@ def _preflight(sender: Any, **_: Any) -> None:
             )
         settings: Settings = sender.app.conf.sortgate_settings
         preflight(settings)
+        sender.sortgate_endpoint = Endpoint.from_settings(settings)
     except SortgateError as error:
         print(f"sortgate: error: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         raise SystemExit(error.exit_code) from None

@@ -26,9 +26,12 @@ from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
 from sortgate.worker.commits import Commits
 from sortgate.worker.entries import Batch, Entry, pack_keys
+from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
+from sortgate.worker.report import QueueReport
 from sortgate.worker.shares import shares
+from sortgate.worker.state import STATE_S, QueueState, parse_state, state_command
 
 logger = get_logger(__name__)
 
@@ -53,6 +56,7 @@ class QueueConsumer:
     Attributes:
         hand: the entries read and not yet confirmed as answered.
         done: texts that this worker has answered.
+        figures: what it has counted.
     """
 
     def __init__(self, queue: str, settings: Settings, capacity: int, on_entries: Callable[[], None]) -> None:
@@ -66,7 +70,8 @@ class QueueConsumer:
         self._reads = Link(settings, f"sortgate-{queue}-read", self._lost)
         self._commands = Link(settings, f"sortgate-{queue}", self._lost)
         self._links = (self._commands, self._reads)
-        self._commits = Commits(queue, settings, self._commands, self._on_confirmed)
+        self.figures = QueueFigures()
+        self._commits = Commits(queue, settings, self._commands, self.figures, self._on_confirmed)
         self._connected = self._reading = False
         #: which streams had texts at the last read
         self._busy = [True] * len(self._streams)
@@ -76,6 +81,11 @@ class QueueConsumer:
         self._connect_at = 0.0
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
+        self._scripts = (*_SCRIPTS, "state") if settings.metrics_port else _SCRIPTS
+        self._state: QueueState | None = None
+        self._state_at = 0.0
+        self._state_refused = False
+        self._progress_at = self._heard_at = time.monotonic()
 
     # -- event loop -------------------------------------------------------------------------------------------------
 
@@ -107,6 +117,9 @@ class QueueConsumer:
             if now >= self._sweep_at and not self._stopping:
                 self._sweep_at = now + self._settings.sweep_s
                 self._sweep()
+            if now >= self._state_at and self._settings.metrics_port:
+                self._state_at = now + min(STATE_S, self._settings.health_limit_s / 4.0)
+                self._commands.send(self._on_state, *state_command(self.queue))
             self._read()
         except LinkLost as error:
             self._lost(error)
@@ -119,7 +132,7 @@ class QueueConsumer:
         try:
             for link in self._links:
                 link.connect()
-                for name in _SCRIPTS:
+                for name in self._scripts:
                     link.send(raise_error, "SCRIPT", "LOAD", load_script(name))
             self._reads.call("PING", until=until)
             self._set_clock(self._commands.call("TIME", until=until))
@@ -191,10 +204,12 @@ class QueueConsumer:
             self._reads.send(raise_error, *self._script("group", 1), self._streams[number - 1], keys.GROUP)
             return
         raise_error(reply)
+        before = len(self.hand)
         for _, entries in reply or ():
             self._busy[number - 1] = True
             for entry, fields in entries:
                 self.hand.add(Entry(number, entry.decode(), fields or []))
+        self.figures.counts["accepted"] += len(self.hand) - before
 
     def _on_read(self, results: Any) -> None:
         """Take note of the result stream's length, which ends a read."""
@@ -239,7 +254,7 @@ class QueueConsumer:
 
     def _accept(self, found: list[tuple[int, bytes, int, list[bytes]]], *, counted: bool) -> None:
         """Take in entries that were delivered before; those that have exhausted their deliveries are answered."""
-        exhausted = []
+        exhausted, before = [], len(self.hand)
         for number, name, deliveries, fields in found:
             entry = Entry(number, name.decode(), fields, deliveries, failures=deliveries - 1)
             if deliveries > self._settings.max_deliveries and not counted and entry not in self.hand:
@@ -247,6 +262,7 @@ class QueueConsumer:
                 exhausted.append(entry)
             else:
                 self.hand.add(entry)
+        self.figures.counts["accepted"] += len(self.hand) - before
         if exhausted:
             limit = self._settings.max_deliveries
             self._bury(exhausted, "deliveries_exhausted", f"delivered {limit} times and never answered")
@@ -276,6 +292,8 @@ class QueueConsumer:
         raise_error(reply)
         if reply:
             logger.info("queue %s: took over %d texts whose lease had run out", self.queue, len(reply))
+            self.figures.counts["reclaimed"] += len(reply)
+            self.figures.counts["redelivered"] += sum(deliveries > 1 for _, _, deliveries, _ in reply)
             self._accept(reply, counted=False)
             self._on_entries()
 
@@ -299,11 +317,17 @@ class QueueConsumer:
     def _on_confirmed(self, entries: list[Entry], answered: int) -> None:
         self.hand.drop(entries)
         self.done += answered
+        self._progress_at = time.monotonic()
         self._read()
 
     def failed(self, batch: Batch, code: str, message: str) -> None:
         """Take note that a process could not answer this batch: its texts are tried again in smaller batches."""
-        if exhausted := self.hand.failed(batch):
+        # Progress of a kind: after so many failures a text is given up and answered.
+        self._progress_at = time.monotonic()
+        self.figures.counts[code] += 1
+        exhausted = self.hand.failed(batch)
+        self.figures.counts["retried"] += len(batch.entries) - len(exhausted)
+        if exhausted:
             self._bury(exhausted, code, message)
 
     def _bury(self, entries: list[Entry], code: str, message: str) -> None:
@@ -312,6 +336,29 @@ class QueueConsumer:
             dead_answer(e.stream, e.entry, e.fields, self.queue, code, message, limit) for e in entries
         ]
         self.commit(pack_answers(answers), entries)
+
+    # -- metrics ----------------------------------------------------------------------------------------------------
+
+    def _on_state(self, reply: Any) -> None:
+        self._heard_at = time.monotonic()
+        if not isinstance(reply, hiredis.ReplyError):
+            self._state = parse_state(reply)
+        elif str(reply).startswith("NOSCRIPT"):
+            raise LinkLost(str(reply))
+        elif not self._state_refused:  # a right that is missing, say: metrics never keep a text from being answered
+            self._state_refused = True
+            logger.warning("queue %s: its metrics lack what Redis knows of it: %s", self.queue, reply)
+
+    def report(self) -> QueueReport:
+        """Return what is to be told of the queue now; figures and texts in hand belong together."""
+        report = QueueReport(
+            queue=self.queue, connected=self._connected, paused=self._results_full, in_flight=len(self.hand),
+            waiting=self.hand.waiting, figures=self.figures.copy(), state=self._state, heard_at=self._heard_at,
+            progress_at=self._progress_at,
+        )  # fmt: skip
+        if not report.has_work:  # from now on counts the time without progress, once there is some
+            self._progress_at = time.monotonic()
+        return report
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 
@@ -365,7 +412,9 @@ class QueueConsumer:
         return False
 
     def _release(self, entries: list[Entry], *, leave: bool) -> bool:
+        before = len(self.hand)
         self.hand.drop(entries)
+        self.figures.counts["released"] += before - len(self.hand)
         if not self._commands.connected:
             return False
         packed = msgspec.msgpack.encode([(e.stream, e.entry, e.failures) for e in entries])
