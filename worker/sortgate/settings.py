@@ -26,6 +26,9 @@ _LEAST = {
     "socket_timeout_s": 0.1,
 }
 
+#: An empty value means something else than an unset one: no plugin at all, and a mistake.
+_MAY_BE_EMPTY = {"plugins", "trusted_keys"}
+
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -46,6 +49,9 @@ class Settings:
     plugins_dir: Path | None = None
     #: Comma-separated distributions and plugin files that may be loaded; None allows all.
     plugins: tuple[str, ...] | None = None
+    #: Comma-separated files of public keys, or folders of ``*.pub`` files: a bundle that none of these keys has signed
+    #: is refused. Unset: signatures are not looked at.
+    trusted_keys: tuple[str, ...] | None = None
     #: ``a,b=name``: queue a serves bundle a, queue b serves bundle ``name``.
     queues: tuple[str, ...] = ()
     #: Most texts that one pool process gets at a time.
@@ -91,7 +97,7 @@ class Settings:
                 continue
             key = f"SORTGATE_{field.name.upper()}"
             raw = source.get(key)
-            if raw is not None and (raw.strip() or field.name == "plugins"):
+            if raw is not None and (raw.strip() or field.name in _MAY_BE_EMPTY):
                 values[field.name] = _parse(key, raw.strip(), hints[field.name])
         settings = cls(**values)
         settings.check()
@@ -103,6 +109,10 @@ class Settings:
             value = getattr(self, name)
             if not least <= value < float("inf"):
                 raise ConfigurationError(f"SORTGATE_{name.upper()}={value}: use {least} or more")
+        if self.trusted_keys is not None and not self.trusted_keys:
+            raise ConfigurationError(
+                "SORTGATE_TRUSTED_KEYS is set and empty: name files of public keys, or unset it to take any bundle"
+            )
         if self.batch_texts >> (3 * (self.max_deliveries - 1)) > 1:
             raise ConfigurationError(
                 f"SORTGATE_MAX_DELIVERIES={self.max_deliveries} is too few to isolate one text of a batch of "

@@ -20,7 +20,7 @@ COMMANDS_GROUP = "sortgate.commands"
 
 #: Command → where it is, one line for the overview, and what brings its libraries.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
-    "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, or verify it.", '"sortgate[cli,inference]"'),
+    "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, verify it, or sign it.", '"sortgate[cli,inference]"'),
     "classify": (
         "sortgate.cli.classify:classify",
         "Classify a file of texts with a bundle.",
@@ -53,6 +53,7 @@ _TRAINING = {
 #: Library → what to install when a command meets its absence only while it runs.
 _PROVIDERS = {
     "celery": '"sortgate[worker]"',
+    "cryptography": '"sortgate[signing]"',
     "kombu": '"sortgate[worker]"',
     "numpy": '"sortgate[inference]"',
     "onnxruntime": '"sortgate[inference]"',
