@@ -1,4 +1,8 @@
-"""Makes Python processes write down what they unpickle and import, by an audit hook that nothing in them can remove."""
+"""Makes Python processes write down what they unpickle and import, by an audit hook that nothing in them can remove.
+
+Python's event ``import`` is not raised by ``importlib.import_module``, with which plugins are loaded; ``exec`` is, for
+the code of every module.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ _file = os.open({path!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 def _hook(event, args):
     if event == "pickle.find_class":
         os.write(_file, f"unpickled {{args[0]}}.{{args[1]}}\\n".encode())
-    elif event == "import":
-        os.write(_file, f"imported {{args[0]}}\\n".encode())
+    elif event == "exec" and getattr(args[0], "co_name", "") == "<module>":
+        os.write(_file, f"imported {{args[0].co_filename}}\\n".encode())
 
 sys.addaudithook(_hook)
 """
@@ -39,7 +43,8 @@ class Audit:
         """Classes and functions that an unpickler has looked up, by any process so far."""
         return self._events("unpickled ")
 
-    @property
-    def imported(self) -> set[str]:
-        """Modules that a process has looked for on its path so far."""
-        return self._events("imported ")
+    def imported(self, module: str) -> bool:
+        """Whether any process so far has run the code of ``module``, named with dots."""
+        path = Path(*module.split("."))
+        ends = (f"/{path}.py", f"/{path}/__init__.py")
+        return any(name.endswith(ends) for name in self._events("imported "))
