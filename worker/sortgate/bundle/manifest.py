@@ -155,6 +155,11 @@ def safe_file_name(name: str) -> bool:
     return len(parts) <= 3 and all(_FILE_PART.fullmatch(part) for part in parts) and str(PurePosixPath(name)) == name
 
 
+def shown(text: str) -> str:
+    """Return foreign text as a message may hold it: what would break its line or command a terminal is escaped."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def _problem(manifest: Manifest) -> str | None:
     """Say what is impossible about the manifest, None when nothing is."""
     return _fields_problem(manifest) or _labels_problem(manifest) or _files_problem(manifest)
@@ -214,4 +219,4 @@ def _files_problem(manifest: Manifest) -> str | None:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
+    return shown(text[:200]) or type(error).__name__

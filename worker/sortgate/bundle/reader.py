@@ -16,6 +16,7 @@ from sortgate.bundle.manifest import (
     SIGNATURE_FILE,
     Manifest,
     decode_manifest,
+    shown,
 )
 from sortgate.bundle.signing import Trust
 from sortgate.bundle.versions import VERSION_NAME, newest_version
@@ -116,12 +117,12 @@ class Bundle:
                     raise BundleIntegrityError(f"{self.path}: more than {MAX_FILES} files; {COPY_AGAIN}")
                 name = base + entry.name
                 if entry.is_symlink():
-                    raise BundleIntegrityError(f"{self.path / name}: a link; a bundle holds plain files only")
+                    raise BundleIntegrityError(f"{self.path / shown(name)}: a link; a bundle holds plain files only")
                 if entry.is_dir(follow_symlinks=False) and name in folders:
                     pending.append(name + "/")
                 elif name not in named and name != MANIFEST_FILE and not _is_signature(name, entry):
                     raise BundleIntegrityError(
-                        f"{self.path / name!s}: not named by the manifest; remove it, or {COPY_AGAIN}"
+                        f"{self.path / shown(name)}: not named by the manifest; remove it, or {COPY_AGAIN}"
                     )
                 else:
                     named.discard(name)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from sortgate import __version__
+from sortgate.cli.output import printable
 from sortgate.errors import SortgateError
 
 #: Other distributions add commands under this entry-point group.
@@ -165,5 +166,5 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"sortgate: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    print(f"sortgate: error: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return status
