@@ -82,6 +82,8 @@ def test_stream(start_worker: Callable[..., Any], redis: Any, audit: Audit, cana
         time.sleep(0.05)
     answers = {fields["id"]: fields for _, fields in redis.xrange(keys.results("toy"))}
     assert [(answers[i]["status"], answers[i].get("code")) for i in ids] == [case[1:] for case in messages]
+    refused = sum(status == "rejected" for _, status, _ in messages)
+    assert redis.hget(keys.counters("toy"), "rejected") == str(refused)
     assert SECRET not in str([{**fields, "meta": ""} for fields in answers.values()])
     check_nothing_ran(audit, canary, worker)
 
