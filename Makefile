@@ -16,7 +16,7 @@ INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml training/pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all lint bench docs soak install install-dev clean
+.PHONY: help demo test test-all lint bench docs soak sbom install install-dev clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 11
@@ -47,6 +47,12 @@ docs: install-dev  ## write docs/reference and the index of the decisions
 soak: install-dev  ## the fault tests, slow ones included
 	$(BIN)/python -m pytest tests/faults --timeout 1800
 
+sbom: install  ## what is installed, as CycloneDX in build/sbom.json; all of it must be pinned, and no version known bad
+	test -x .venv-sbom/bin/python || $(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/sbom-requirements.txt
+	mkdir -p build && .venv-sbom/bin/cyclonedx-py environment --output-reproducible -o build/sbom.json .venv
+	$(BIN)/python -m pip check --disable-pip-version-check && .venv-sbom/bin/python .ci/audit.py build/sbom.json
+
 install: .venv/demo.stamp
 install-dev: .venv/dev.stamp
 
@@ -60,4 +66,4 @@ install-dev: .venv/dev.stamp
 	touch $@
 
 clean:  ## remove the virtual environment and what was built
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-sbom build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,7 +11,7 @@ COPY worker ./worker
 # The constraints hold in pip's build environments too: older pips read the first variable, newer ones the second.
 ENV PIP_CONSTRAINT=/src/constraints.txt PIP_BUILD_CONSTRAINT=/src/constraints.txt PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/sortgate
-RUN /opt/sortgate/bin/python -m pip install -c constraints.txt ".[worker,subword]"
+RUN /opt/sortgate/bin/python -m pip install -c constraints.txt ".[worker,subword,signing]"
 # Plugins that your bundles name, for example: ... install -c constraints.txt ./plugins/sortgate-nltk
 
 FROM python:3.11.14-slim-bookworm

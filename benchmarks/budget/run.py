@@ -22,11 +22,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bundles import Workshop, bundle_contestant, configure
 from contestant import Contestant
 from plain import plain_contestants, tokenize
 from texts import texts_of
 
+from bundles import Workshop, bundle_contestant, configure
 from sortgate_training.data import read_corpus
 from sortgate_training.datafiles import find_files
 from sortgate_training.presets import PRESETS

@@ -1,4 +1,4 @@
-"""``sortgate bundle``: inspecting and verifying."""
+"""``sortgate bundle``: inspecting, verifying, signing."""
 
 from __future__ import annotations
 
@@ -62,3 +62,42 @@ def test_inspecting_does_not_need_the_model_to_be_good(toy_bundle: Path, tmp_pat
     copy = shutil.copytree(toy_bundle, tmp_path / "toy")
     (Bundle.open(copy).path / "model.onnx").write_bytes(b"broken")
     assert cli.run(["bundle", "inspect", str(copy)]) == 0
+
+
+def test_keygen_sign_and_verify(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, key = shutil.copytree(toy_bundle, tmp_path / "toy"), tmp_path / "release.key"
+    assert cli.run(["bundle", "keygen", str(key), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made == {"private": str(key), "public": f"{key}.pub", "key": made["key"]}
+    assert cli.run(["bundle", "sign", str(bundle), "--key", str(key), "--json"]) == 0
+    signed = json.loads(capsys.readouterr().out)
+    assert signed["key"] == made["key"]
+    assert Path(signed["signature"]).is_file()
+    assert cli.run(["bundle", "verify", str(bundle), "--key", f"{key}.pub"]) == 0
+    assert f"key {made['key']} has signed it" in capsys.readouterr().out
+    assert cli.run(["bundle", "verify", str(bundle), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signed_by"] is None, "nobody's signature was asked for"
+    assert cli.run(["bundle", "inspect", str(bundle), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signatures"] == [made["key"]]
+    assert cli.run(["bundle", "inspect", str(bundle)]) == 0
+    assert "not checked" in capsys.readouterr().out
+
+
+def test_signing_is_refused_in_one_line(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, key = shutil.copytree(toy_bundle, tmp_path / "toy"), tmp_path / "release.key"
+    assert cli.run(["bundle", "keygen", str(key)]) == 0
+    capsys.readouterr()
+    (Bundle.open(bundle).path / "vocabulary.txt").write_text("other\n")
+    for command, says in (
+        (["keygen", str(key)], "never overwritten"),
+        (["sign", str(bundle), "--key", str(key)], "vocabulary.txt: changed"),
+        (["sign", str(toy_bundle), "--key", f"{key}.pub"], "a public key"),
+        (["verify", str(toy_bundle), "--key", str(key)], "a private key"),
+        (["verify", str(toy_bundle), "--key", f"{key}.pub"], "not signed, and --key asks"),
+    ):
+        assert cli.run(["bundle", *command]) == 78
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert says in err
+        assert len(err.splitlines()) == 1
+    assert not list(bundle.rglob("signature-*"))

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sortgate.bundle import Bundle, Manifest
+from sortgate.bundle import ANYONE, Bundle, Manifest
 from sortgate.errors import DataError
 from sortgate.inference import Classifier
 from sortgate.plugins import create_registry
@@ -189,7 +189,8 @@ class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if self._loaded is None or self._loaded[0] != os.getpid():
             with tempfile.TemporaryDirectory(prefix="sortgate-") as folder:
                 unpack_folder(self.bundle_, Path(folder) / "v")
-                self._loaded = (os.getpid(), Classifier.load(Path(folder) / "v", threads=self.threads, golden=False))
+                loaded = Classifier.load(Path(folder) / "v", threads=self.threads, golden=False, trust=ANYONE)
+                self._loaded = (os.getpid(), loaded)
         return self._loaded[1]
 
     def __getstate__(self) -> dict[str, Any]:

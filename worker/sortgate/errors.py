@@ -10,6 +10,7 @@
     │   ├── BundleNotFoundError     no bundle at that path
     │   ├── BundleFormatError       manifest unreadable, or of an unknown format version
     │   ├── BundleIntegrityError    a file is missing, extra or not the one the manifest names; golden texts differ
+    │   ├── BundleSignatureError    no trusted key has signed it as it is
     │   └── UnsafeModelError        the ONNX file holds what we refuse to run
     ├── PluginError                 a plugin or component cannot be used
     │   ├── PluginLoadError         importing or registering a plugin failed
@@ -87,6 +88,10 @@ class BundleFormatError(BundleError):
 
 class BundleIntegrityError(BundleError):
     """A file of the bundle is missing, extra or changed, or the golden texts give other answers."""
+
+
+class BundleSignatureError(BundleError):
+    """The bundle is unsigned, signed by nobody who is trusted, or not the one that was signed."""
 
 
 class UnsafeModelError(BundleError):

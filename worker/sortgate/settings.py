@@ -28,6 +28,9 @@ _LEAST = {
     "health_timeout_s": 0,
 }
 
+#: An empty value means something else than an unset one: no plugin at all, and a mistake.
+_MAY_BE_EMPTY = {"plugins", "trusted_keys"}
+
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
@@ -48,6 +51,9 @@ class Settings:
     plugins_dir: Path | None = None
     #: Comma-separated distributions and plugin files that may be loaded; None allows all.
     plugins: tuple[str, ...] | None = None
+    #: Comma-separated files of public keys, or folders of ``*.pub`` files: a bundle that none of these keys has signed
+    #: is refused. Unset: signatures are not looked at.
+    trusted_keys: tuple[str, ...] | None = None
     #: ``a,b=name``: queue a serves bundle a, queue b serves bundle ``name``.
     queues: tuple[str, ...] = ()
     #: Most texts that one pool process gets at a time.
@@ -100,7 +106,7 @@ class Settings:
                 continue
             key = f"SORTGATE_{field.name.upper()}"
             raw = source.get(key)
-            if raw is not None and (raw.strip() or field.name == "plugins"):
+            if raw is not None and (raw.strip() or field.name in _MAY_BE_EMPTY):
                 values[field.name] = _parse(key, raw.strip(), hints[field.name])
         settings = cls(**values)
         settings.check()
@@ -117,6 +123,9 @@ class Settings:
         if self.metrics_port > 65_535:
             raise ConfigurationError(
                 f"SORTGATE_METRICS_PORT={self.metrics_port}: use a port up to 65535, or 0 for none"
+        if self.trusted_keys is not None and not self.trusted_keys:
+            raise ConfigurationError(
+                "SORTGATE_TRUSTED_KEYS is set and empty: name files of public keys, or unset it to take any bundle"
             )
         if self.batch_texts >> (3 * (self.max_deliveries - 1)) > 1:
             raise ConfigurationError(

@@ -15,20 +15,25 @@ from sortgate.bundle.manifest import (
 )
 from sortgate.bundle.onnx_check import GraphFacts, check_onnx
 from sortgate.bundle.reader import Bundle
+from sortgate.bundle.signing import ANYONE, Trust, sign_bundle, signers
 from sortgate.bundle.versions import list_versions, newest_version
 from sortgate.bundle.writer import write_bundle
 
 __all__ = [
+    "ANYONE",
     "FORMAT_VERSION",
     "MANIFEST_FILE",
     "Bundle",
     "GraphFacts",
     "Manifest",
     "ModelInfo",
+    "Trust",
     "check_onnx",
     "decode_manifest",
     "encode_manifest",
     "list_versions",
     "newest_version",
+    "sign_bundle",
+    "signers",
     "write_bundle",
 ]

@@ -31,6 +31,10 @@ MAX_MANIFEST_BYTES = 16 * 2**20
 MAX_FILES = 1_000
 MAX_LABELS = 100_000
 
+#: A file with a signature of the manifest, which therefore does not name it; the group is the id of the key.
+SIGNATURE_FILE = re.compile(r"signature-([0-9a-f]{16})\.ed25519")
+MAX_SIGNATURES = 16
+
 BUNDLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FILE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -151,6 +155,11 @@ def safe_file_name(name: str) -> bool:
     return len(parts) <= 3 and all(_FILE_PART.fullmatch(part) for part in parts) and str(PurePosixPath(name)) == name
 
 
+def shown(text: str) -> str:
+    """Return foreign text as a message may hold it: what would break its line or command a terminal is escaped."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def _problem(manifest: Manifest) -> str | None:
     """Say what is impossible about the manifest, None when nothing is."""
     return _fields_problem(manifest) or _labels_problem(manifest) or _files_problem(manifest)
@@ -196,7 +205,7 @@ def _files_problem(manifest: Manifest) -> str | None:
         return f"more than {MAX_FILES} files"
     states = [record.state for record in manifest.text if record.state is not None]
     for name in (*manifest.files, manifest.model.file, manifest.vocabulary, manifest.golden, *states):
-        if not safe_file_name(name) or name == MANIFEST_FILE:
+        if not safe_file_name(name) or name == MANIFEST_FILE or SIGNATURE_FILE.fullmatch(name):
             return f"file name {name[:80]!r} is not a plain path inside the bundle"
     if manifest.version:
         for name in (manifest.model.file, manifest.vocabulary, manifest.golden, *states):
@@ -210,4 +219,4 @@ def _files_problem(manifest: Manifest) -> str | None:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
+    return shown(text[:200]) or type(error).__name__

@@ -7,12 +7,22 @@ import os
 import stat
 from pathlib import Path
 
-from sortgate.bundle.manifest import MANIFEST_FILE, MAX_FILES, MAX_MANIFEST_BYTES, Manifest, decode_manifest
+from sortgate.bundle.files import COPY_AGAIN, read_plain
+from sortgate.bundle.manifest import (
+    MANIFEST_FILE,
+    MAX_FILES,
+    MAX_MANIFEST_BYTES,
+    MAX_SIGNATURES,
+    SIGNATURE_FILE,
+    Manifest,
+    decode_manifest,
+    shown,
+)
+from sortgate.bundle.signing import Trust
 from sortgate.bundle.versions import VERSION_NAME, newest_version
-from sortgate.errors import BundleError, BundleFormatError, BundleIntegrityError, BundleNotFoundError
+from sortgate.errors import BundleFormatError, BundleIntegrityError, BundleNotFoundError, BundleSignatureError
 
 MAX_FILE_BYTES = 2**30
-_COPY_AGAIN = "copy or export the bundle again"
 
 
 class Bundle:
@@ -23,31 +33,43 @@ class Bundle:
         manifest: the checked manifest.
         fingerprint: first 32 hexadecimal digits of the SHA-256 of ``manifest.json``. The manifest holds the digest
             of every other file, so the fingerprint stands for all of them.
+        signed_by: id of the trusted key that has signed it, None when signatures were not looked at.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, fingerprint: str) -> None:
+    def __init__(self, path: Path, manifest: Manifest, digest: str, signed_by: str | None = None) -> None:
         self.path = path
         self.manifest = manifest
-        self.fingerprint = fingerprint
+        self.fingerprint = digest[:32]
+        self.signed_by = signed_by
+        self._digest = digest
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Bundle:
+    def open(cls, path: str | os.PathLike[str], *, verify: bool = True, trust: Trust | None = None) -> Bundle:
         """Open a version folder, or the newest version in the folder of a bundle.
 
         With ``verify`` every file is read and compared with its digest now; without, each file is compared when it
-        is read. Links are refused, and so are files that the manifest does not name.
+        is read. Links are refused, and so are files that the manifest does not name, signatures aside.
+        ``trust`` says whose signature is needed; by default what ``SORTGATE_TRUSTED_KEYS`` says. It is looked for
+        before anything else of the bundle is read.
 
         Raises:
             BundleNotFoundError: there is no bundle at ``path``.
             BundleFormatError: the manifest is unreadable or of an unknown format version.
             BundleIntegrityError: a file is missing, extra, changed, or no plain file.
+            BundleSignatureError: no trusted key has signed it as it is.
+            ConfigurationError: the trusted keys cannot be read.
         """
+        if trust is None:
+            trust = Trust.from_settings()
         folder = _version_folder(Path(path))
-        raw = _read_plain(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        raw = read_plain(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
+        signed_by = trust.check(folder, raw)
         manifest = decode_manifest(raw, str(folder / MANIFEST_FILE))
         if not manifest.version:
-            raise BundleFormatError(f"{folder / MANIFEST_FILE}: no version; {_COPY_AGAIN}")
-        bundle = cls(folder, manifest, hashlib.sha256(raw).hexdigest()[:32])
+            raise BundleFormatError(f"{folder / MANIFEST_FILE}: no version; {COPY_AGAIN}")
+        if signed_by is not None:
+            _refuse_another_version(folder, manifest.version)
+        bundle = cls(folder, manifest, hashlib.sha256(raw).hexdigest(), signed_by)
         bundle._check_names()
         if verify:
             for name in manifest.files:
@@ -59,6 +81,10 @@ class Bundle:
         """``name/version``, as predictions and results carry it."""
         return f"{self.manifest.name}/{self.manifest.version}"
 
+    def is_of(self, manifest: bytes) -> bool:
+        """Whether these are the bytes of ``manifest.json`` that the bundle was opened with."""
+        return hashlib.sha256(manifest).hexdigest() == self._digest
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes. They are the very bytes that were compared with the digest, so use no others.
 
@@ -68,16 +94,16 @@ class Bundle:
         expected = self.manifest.files.get(name)
         if expected is None:
             raise BundleIntegrityError(f"{self.path}: the manifest names no file {name[:80]!r}")
-        data = _read_plain(self.path / name, MAX_FILE_BYTES)
+        data = read_plain(self.path / name, MAX_FILE_BYTES)
         if hashlib.sha256(data).hexdigest() != expected:
-            raise BundleIntegrityError(f"{self.path / name}: changed since the bundle was written; {_COPY_AGAIN}")
+            raise BundleIntegrityError(f"{self.path / name}: changed since the bundle was written; {COPY_AGAIN}")
         return data
 
     def _check_names(self) -> None:
         """Refuse links, special files, and files or folders that the manifest does not name."""
         named = set(self.manifest.files)
         folders = {name.rsplit("/", depth)[0] for name in named for depth in range(1, name.count("/") + 1)}
-        left = MAX_FILES + 2
+        left = MAX_FILES + MAX_SIGNATURES + 2
         pending = [""]
         while pending:
             base = pending.pop()
@@ -88,20 +114,20 @@ class Bundle:
             for entry in entries:
                 left -= 1
                 if left < 0:
-                    raise BundleIntegrityError(f"{self.path}: more than {MAX_FILES} files; {_COPY_AGAIN}")
+                    raise BundleIntegrityError(f"{self.path}: more than {MAX_FILES} files; {COPY_AGAIN}")
                 name = base + entry.name
                 if entry.is_symlink():
-                    raise BundleIntegrityError(f"{self.path / name}: a link; a bundle holds plain files only")
+                    raise BundleIntegrityError(f"{self.path / shown(name)}: a link; a bundle holds plain files only")
                 if entry.is_dir(follow_symlinks=False) and name in folders:
                     pending.append(name + "/")
-                elif name not in named and name != MANIFEST_FILE:
+                elif name not in named and name != MANIFEST_FILE and not _is_signature(name, entry):
                     raise BundleIntegrityError(
-                        f"{self.path / name!s}: not named by the manifest; remove it, or {_COPY_AGAIN}"
+                        f"{self.path / shown(name)}: not named by the manifest; remove it, or {COPY_AGAIN}"
                     )
                 else:
                     named.discard(name)
         if named:
-            raise BundleIntegrityError(f"{self.path / min(named)}: missing; {_COPY_AGAIN}")
+            raise BundleIntegrityError(f"{self.path / min(named)}: missing; {COPY_AGAIN}")
 
 
 def _version_folder(path: Path) -> Path:
@@ -123,29 +149,18 @@ def _version_folder(path: Path) -> Path:
             raise BundleIntegrityError(f"{folder}: not a folder; a version is a plain folder")
         return folder
     if VERSION_NAME.fullmatch(path.name):
-        raise BundleFormatError(f"{path}: no {MANIFEST_FILE} in it; {_COPY_AGAIN}")
+        raise BundleFormatError(f"{path}: no {MANIFEST_FILE} in it; {COPY_AGAIN}")
     raise BundleNotFoundError(f"{path}: neither a {MANIFEST_FILE} nor a version folder in it; train a bundle first")
 
 
-def _read_plain(path: Path, limit: int) -> bytes:
-    """Read a regular file of at most ``limit`` bytes; never follows a link, never waits on a pipe."""
-    # A hard link is not refused: tools that copy folders make them, and only the verified bytes are ever used.
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-            state = os.fstat(descriptor)
-            if not stat.S_ISREG(state.st_mode):
-                raise BundleIntegrityError(f"{path}: not a plain file; {_COPY_AGAIN}")
-            if state.st_size > limit:
-                raise BundleIntegrityError(f"{path}: {state.st_size} bytes, more than the {limit} allowed")
-            data = file.read(limit + 1)
-    except FileNotFoundError:
-        problem: type[BundleError] = BundleFormatError if path.name == MANIFEST_FILE else BundleIntegrityError
-        raise problem(f"{path}: missing; {_COPY_AGAIN}") from None
-    except OSError as error:
-        if path.is_symlink():
-            raise BundleIntegrityError(f"{path}: a link; a bundle holds plain files only") from None
-        raise BundleIntegrityError(f"{path}: {error.strerror}; {_COPY_AGAIN}") from None
-    if len(data) > limit:
-        raise BundleIntegrityError(f"{path}: more than the {limit} bytes allowed")
-    return data
+def _is_signature(name: str, entry: os.DirEntry[str]) -> bool:
+    return SIGNATURE_FILE.fullmatch(name) is not None and entry.is_file(follow_symlinks=False)
+
+
+def _refuse_another_version(folder: Path, version: str) -> None:
+    """Refuse an old signed bundle in a folder that is named after a newer one: the newest is what a worker serves."""
+    name = folder.resolve().name
+    if VERSION_NAME.fullmatch(name) and name != version:
+        raise BundleSignatureError(
+            f"{folder}: holds the signed version {version}; the folder of a version is not renamed: name it {version}"
+        )

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from sortgate import __version__
+from sortgate.cli.output import printable
 from sortgate.errors import SortgateError
 
 #: Other distributions add commands under this entry-point group.
@@ -20,7 +21,7 @@ COMMANDS_GROUP = "sortgate.commands"
 
 #: Command → where it is, one line for the overview, and what brings its libraries.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
-    "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, or verify it.", '"sortgate[cli,inference]"'),
+    "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, verify it, or sign it.", '"sortgate[cli,inference]"'),
     "classify": (
         "sortgate.cli.classify:classify",
         "Classify a file of texts with a bundle.",
@@ -53,6 +54,7 @@ _TRAINING = {
 #: Library → what to install when a command meets its absence only while it runs.
 _PROVIDERS = {
     "celery": '"sortgate[worker]"',
+    "cryptography": '"sortgate[signing]"',
     "kombu": '"sortgate[worker]"',
     "numpy": '"sortgate[inference]"',
     "onnxruntime": '"sortgate[inference]"',
@@ -164,5 +166,5 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"sortgate: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    print(f"sortgate: error: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return status

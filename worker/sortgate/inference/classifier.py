@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from sortgate.bundle import Bundle, Manifest
+from sortgate.bundle import Bundle, Manifest, Trust
 from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
 from sortgate.inference.scoring import Scorer
@@ -80,6 +80,7 @@ class Classifier:
         registry: Registry | None = None,
         verify: bool = True,
         golden: bool = True,
+        trust: Trust | None = None,
     ) -> Classifier:
         """Load a bundle: its version folder, or the folder of its versions (the newest is taken).
 
@@ -91,12 +92,15 @@ class Classifier:
             verify: also compare files with their digests that are not needed to classify (a report, say).
             golden: replay the golden texts, so that a drifted library is noticed now and not in production.
                 Without, ONNX Runtime is started by the first call, which may then be in a forked child.
+            trust: whose signature is needed, ``Trust.of("release.key.pub")`` for example; by default what
+                ``SORTGATE_TRUSTED_KEYS`` says.
 
         Raises:
-            BundleError: missing, changed, unsafe, or its golden texts give other answers here.
+            BundleError: missing, changed, unsafe, not signed by a trusted key, or its golden texts give other answers
+                here.
             PluginError: a component it needs is missing or of another version; says what to install.
         """
-        bundle = Bundle.open(path, verify=False)  # read() compares each file that is used
+        bundle = Bundle.open(path, verify=False, trust=trust)  # read() compares each file that is used
         manifest = bundle.manifest
         if registry is None:
             settings = Settings.from_env()

@@ -1,22 +1,100 @@
-"""Celery's consumer, which does not stay away from a broker that is back."""
+"""Celery's consumer, which does not stay away from a broker that is back, and which no message can end.
+
+Celery logs messages that it cannot use with all they hold, and a list entry that is no message at all ends its worker.
+Here both are dropped and counted, and the line about them holds nothing of theirs.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
+from celery import signals
+from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.transport import redis
+
+logger = get_logger(__name__)
 
 #: Longest pause between two attempts, in seconds. Celery's own goes up to 30, and while it waits no stream is read.
 MAX_PAUSE_S = 2.0
+#: What Celery and kombu raise on a message that is not built as they expect. A lost link is none of these.
+MALFORMED = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
+
+
+class _Guard:
+    """Mixed into kombu's channel: an entry of a queue's list that is no message is dropped."""
+
+    sortgate_dropped: Callable[[BaseException], None]
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # of the channel that this is mixed into
+        except MALFORMED as error:
+            self.sortgate_dropped(error)
+            return True
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
-    """Retries a broken broker link every two seconds at the latest."""
+    """Retries a broken broker link every two seconds at the latest, and survives any message.
+
+    Attributes:
+        refused: messages dropped since the worker's start, because they were no task of this worker.
+    """
+
+    refused = 0
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, and keep trying."""
         conn.ensure_connection = functools.partial(
             conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=MAX_PAUSE_S
         )
+        channel = conn.transport.Channel
+        if issubclass(channel, redis.Channel):
+            guard = {"sortgate_dropped": staticmethod(lambda error: self._refuse("no message", error))}
+            conn.transport.Channel = type("Channel", (_Guard, channel), guard)
         return super().ensure_connected(conn)
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
+        """Return Celery's handler, which by itself lets some malformed messages end the worker."""
+        handle = super().create_task_handler(*args, **options)
+
+        def on_task_received(message: Any) -> Any:
+            try:
+                return handle(message)
+            except MALFORMED as error:
+                self._refuse("no task message", error)
+                return message.reject_log_error(logger, self.connection_errors)
+
+        return on_task_received
+
+    def on_decode_error(self, message: Any, exc: BaseException) -> None:
+        """Drop a message whose body cannot be decoded, or may not be: only JSON is."""
+        self._refuse("not readable as JSON", exc)
+        message.ack()
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Drop a message that names no task."""
+        self._refuse("no task message", None)
+        message.reject_log_error(logger, self.connection_errors)
+        signals.task_rejected.send(sender=self, message=message, exc=None)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002
+        """Drop a task message of another form, or with another content type than JSON."""
+        self._refuse("no valid task message", exc)
+        message.reject_log_error(logger, self.connection_errors)
+        signals.task_rejected.send(sender=self, message=message, exc=exc)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
+        """Answer a task that is not registered here as Celery does, which logs body and headers: so they go first."""
+        named = message.headers if "task" in message.headers else message.payload
+        message.headers = {"id": named["id"], "task": named["task"]}
+        message.body = b""
+        self._refuse("a task that is not registered here", None)
+        super().on_unknown_task(body, message, exc)
+
+    def _refuse(self, what: str, error: BaseException | None) -> None:
+        type(self).refused += 1
+        why = f" ({type(error).__name__})" if error is not None else ""
+        logger.error("dropped an entry of a Celery queue: %s%s; %d so far", what, why, self.refused)

@@ -42,7 +42,7 @@ def check_bundles(served: Mapping[str, Path]) -> dict[str, Bundle]:
     """Open and verify every bundle; returns queue → bundle.
 
     Raises:
-        BundleError: a bundle is missing, changed or unsafe; the message names the queue.
+        BundleError: a bundle is missing, changed, or not signed as ``SORTGATE_TRUSTED_KEYS`` asks.
     """
     bundles = {}
     for queue, path in served.items():
