@@ -85,7 +85,7 @@ class Worker:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_ready(self, timeout: float = 30.0) -> None:
+    def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait until a pool process has loaded the bundles."""
         deadline = time.monotonic() + timeout
         while "serving queue" not in self.output():

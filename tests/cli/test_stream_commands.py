@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis as redis_py
 
 from sortgate import Client, cli, keys
 from sortgate.embedded import EmbeddedRedis
@@ -208,7 +209,8 @@ def test_doctor_calls_a_redis_that_keeps_nothing_a_risk(run: Run, redis_url: str
         ({}, 0, "persistence", "written through every second"),
         ({"appendfsync": "always"}, 0, "persistence", "survives a crash of Redis and of the machine"),
         ({"appendfsync": "no"}, 1, "persistence", "loses half a minute"),
-        ({"appendonly": "no", "save": "900 1"}, 1, "persistence", "snapshots only"),
+        ({"appendonly": "no", "save": "900 1"}, 1, "persistence", "everything since the last one, 0 changes now"),
+        ({"no-appendfsync-on-rewrite": "yes"}, 0, "persistence", "written through while Redis rewrites its file"),
         ({"maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"}, 1, "memory", "drops keys"),
         ({"maxmemory-policy": "allkeys-lru"}, 1, "memory", "would drop keys"),
         ({"maxmemory": "100mb"}, 0, "memory", "of 100 MiB used"),
@@ -222,6 +224,19 @@ def test_doctor_says_what_a_server_guarantees(
         found, out, _ = run("doctor", "--json", "--redis-url", server.url)
     assert found == status
     assert any(item["subject"] == subject and says in item["text"] for item in json.loads(out)), out
+
+
+def test_doctor_says_that_replicas_are_behind(run: Run) -> None:
+    with (
+        EmbeddedRedis(appendonly=True, config={"repl-diskless-sync-delay": "0"}) as primary,
+        EmbeddedRedis(config={"replicaof": f"127.0.0.1 {primary.port}"}),
+        redis_py.Redis.from_url(primary.url) as link,
+    ):
+        while not link.info("replication")["connected_slaves"]:
+            time.sleep(0.05)
+        status, out, _ = run("doctor", "--redis-url", primary.url)
+    assert status == 0
+    assert "NOTE\treplication\t1 replicas, copied to asynchronously" in out
 
 
 def test_results_of_a_redis_that_is_down_are_no_empty_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import redis as redis_py
@@ -17,6 +16,7 @@ import redis as redis_py
 from sortgate import AsyncClient, Client, keys
 from sortgate.embedded import EmbeddedRedis
 from sortgate.errors import BrokerError, QueueFullError
+from sortgate.faults import ChaosProxy, Trigger
 from sortgate.settings import Settings
 from sortgate.testing import FakeWorker
 
@@ -148,60 +148,17 @@ def test_b4_results_go_on_when_connections_are_killed(redis_url: str, redis: Any
     assert redis.xlen(keys.results(Q)) == 0
 
 
-class LossyProxy:
-    """Passes bytes to and from a server, but hangs up instead of passing the reply to the first EVAL."""
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.swallowed = 0
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        with selectors.DefaultSelector() as selector, self._listener:
-            selector.register(self._listener, selectors.EVENT_READ, None)
-            cut: set[socket.socket] = set()  # links to the server whose next reply is not passed on
-            while not self._stopping:
-                for key, _ in selector.select(0.05):
-                    if key.data is None:
-                        near, far = self._listener.accept()[0], socket.create_connection(("127.0.0.1", self._target))
-                        selector.register(near, selectors.EVENT_READ, far)
-                        selector.register(far, selectors.EVENT_READ, near)
-                        continue
-                    source, target = cast("socket.socket", key.fileobj), key.data
-                    data = source.recv(1_000_000)
-                    if b"EVAL" in data and not self.swallowed:
-                        self.swallowed += 1
-                        cut.add(target)
-                    if data and source not in cut:
-                        target.sendall(data)
-                    else:
-                        for end in (source, target):
-                            selector.unregister(end)
-                            end.close()
-            for key in list(selector.get_map().values()):
-                if key.data is not None:
-                    cast("socket.socket", key.fileobj).close()
-
-    _stopping = False
-
-    def close(self) -> None:
-        self._stopping = True
-        self._thread.join()
+#: How enqueue.lua's reply begins: two integers.
+ENQUEUED = b"*2\r\n:"
 
 
 def test_p1_a_submit_whose_reply_was_lost_is_repeated_and_answered_once(
     redis_server: EmbeddedRedis, redis_url: str, redis: Any
 ) -> None:
-    proxy = LossyProxy(redis_server.port)
-    try:
-        with client_of(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=2.0) as client:
-            ids = client.submit([f"w{i}" for i in range(5)])
-    finally:
-        proxy.close()
-    assert proxy.swallowed == 1
+    with ChaosProxy(redis_server.port) as proxy, client_of(proxy.url, timeout_s=2.0) as client:
+        lost = proxy.down.trigger = Trigger(ENQUEUED)
+        ids = client.submit([f"w{i}" for i in range(5)])
+        assert lost.fired
     assert redis.xlen(keys.requests(Q)) == 10  # both attempts arrived
     with FakeWorker(redis_url, Q, lambda text: text), Client(redis_url, Q) as client:
         assert sorted(result.id for result in client.results(timeout=0.5)) == sorted(ids)
@@ -209,16 +166,14 @@ def test_p1_a_submit_whose_reply_was_lost_is_repeated_and_answered_once(
 
 
 def test_p1_classify_whose_reply_was_lost_is_answered(redis_server: EmbeddedRedis, redis_url: str) -> None:
-    proxy = LossyProxy(redis_server.port)
-    try:
-        with (
-            FakeWorker(redis_url, Q, lambda text: text),
-            client_of(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=2.0) as client,
-        ):
-            assert client.classify("hello").label == "hello"
-    finally:
-        proxy.close()
-    assert proxy.swallowed == 1
+    with (
+        FakeWorker(redis_url, Q, lambda text: text),
+        ChaosProxy(redis_server.port) as proxy,
+        client_of(proxy.url, timeout_s=2.0) as client,
+    ):
+        lost = proxy.down.trigger = Trigger(ENQUEUED)
+        assert client.classify("hello").label == "hello"
+        assert lost.fired
 
 
 def test_b7_a_full_memory_refuses_and_loses_nothing(own_server: EmbeddedRedis) -> None:
@@ -235,7 +190,7 @@ def test_b7_a_full_memory_refuses_and_loses_nothing(own_server: EmbeddedRedis) -
             with FakeWorker(own_server.url, Q, lambda text: text):  # workers drain although memory is full
                 while link.xlen(keys.requests(Q)):
                     time.sleep(0.01)
-            link.config_set("maxmemory", 0)
+            # collecting makes room, so it works although memory is full
             assert [result.id for result in client.results(timeout=0.3)] == accepted
 
 

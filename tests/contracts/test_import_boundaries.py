@@ -35,7 +35,10 @@ LAYERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         OUTSIDE | SERVING | REDIS | PIPELINE | {"msgspec", "pluggy", "sortgate.client"},
     ),
     "base": (
-        tuple(f"sortgate.{name}" for name in ("errors", "types", "settings", "keys", "messages", "audit", "embedded")),
+        tuple(
+            f"sortgate.{name}"
+            for name in ("errors", "types", "settings", "keys", "messages", "audit", "journal", "faults", "embedded")
+        ),
         OUTSIDE | SERVING | REDIS | PIPELINE | {"pluggy", "sortgate.client"},
     ),
     "text path": (

@@ -121,7 +121,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
 
 
 def report_with(**changes: object) -> Report:
-    audit = QueueAudit(attempted=2, acknowledged=2, answered=2, lost=0, unexpected=0, duplicated=0, recovered=0)
+    audit = QueueAudit(attempted=2, acknowledged=2, ok=2, lost=0, unexpected=0, duplicated=0, recovered=0)
     report = Report(
         data="generated", texts=2, accuracy=0.5, macro_f1=0.4, texts_per_s=1234.5, first_label_s=1.0, train_s=2.0,
         p50_ms=3.0, p99_ms=4.0, loaded_p50_ms=5.0, loaded_p99_ms=6.0, queue=audit, by_worker=[1, 1], identical=2,

@@ -25,7 +25,7 @@ def test_every_text_is_answered_once(start_worker: Callable[..., Any], redis_url
     shown: list[int] = []
     found = stream_texts(redis_url, "toy", [*TEXTS, ""], on_progress=shown.append, check=lambda: None)
     assert found.audit.valid
-    assert found.audit.attempted == found.audit.answered == len(TEXTS) + 1
+    assert found.audit.attempted == found.audit.ok == len(TEXTS) + 1
     assert [result.status for result in found.results if result] == ["ok"] * len(TEXTS) + ["error"]
     assert shown == sorted(shown)
     assert shown[-1] == len(TEXTS) + 1

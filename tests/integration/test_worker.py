@@ -88,70 +88,6 @@ def test_classify_raises_for_a_text_that_fails(start_worker: StartWorker, redis_
         client.classify("   ", timeout=20)
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["main process", "process group"])
-def test_sigterm_finishes_and_hands_back(
-    start_worker: StartWorker, redis_url: str, redis: redis_py.Redis, group: bool
-) -> None:
-    worker = start_worker(concurrency=2)
-    with Client(redis_url, queue="toy") as client:
-        ids = client.submit(TEXTS * 20)
-        wait_for(lambda: redis.xlen(keys.results("toy")) > 100)
-        assert worker.stop(group=group) == 0, worker.output()
-        pending = redis.xpending_range(keys.requests("toy"), keys.GROUP, "-", "+", 10_000)
-        assert {(item["consumer"], item["times_delivered"]) for item in pending} <= {(keys.RELEASED, 0)}
-        assert redis.hlen(keys.workers("toy")) == 0
-        start_worker(concurrency=2)
-        answered = [r.id for r in client.results(max=len(ids), timeout=30)]
-    found = audit(ids, ids, answered)
-    assert found.valid, found
-    assert redis.hget(keys.counters("toy"), "suppressed") is None, "nothing was even computed twice"
-
-
-SLOW_PLUGIN = """
-import time
-from sortgate import hookimpl
-
-def slow(text):
-    if "slow" in text: time.sleep(25)
-    return text
-
-@hookimpl
-def sortgate_register_normalizers(register):
-    register("test.slow.v1", lambda: slow)
-"""
-
-
-@pytest.mark.parametrize("signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)])
-def test_a_second_signal_stops_at_once_and_hands_back(
-    start_worker: StartWorker,
-    make_bundle: Callable[..., Path],
-    redis_url: str,
-    redis: redis_py.Redis,
-    tmp_path: Path,
-    signals: tuple[int, int],
-) -> None:
-    plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    (plugins / "slow.py").write_text(SLOW_PLUGIN)
-    make_bundle(tmp_path / "models" / "toy", normalizers=["test.slow.v1"], plugins_dir=plugins)
-    worker = start_worker(models=tmp_path / "models", SORTGATE_PLUGINS_DIR=str(plugins))
-    with Client(redis_url, queue="toy") as client:
-        assert client.classify("hello", timeout=20).status == "ok"
-        client.submit(["slow"])
-    wait_for(lambda: redis.xpending(keys.requests("toy"), keys.GROUP)["pending"] == 1)
-    time.sleep(0.5)
-    os.kill(worker.pid, signals[0])
-    time.sleep(1.0)
-    assert worker.process.poll() is None, "the first lets it finish"
-    started = time.monotonic()
-    os.kill(worker.pid, signals[1])
-    worker.process.wait(20)
-    assert time.monotonic() - started < 10.0
-    assert "Traceback" not in worker.output()
-    [item] = redis.xpending_range(keys.requests("toy"), keys.GROUP, "-", "+", 10)
-    assert item["consumer"] == keys.RELEASED
-
-
 def test_one_ctrl_c_is_a_clean_stop(start_worker: StartWorker) -> None:
     worker = start_worker()
     assert worker.stop(signal.SIGINT) == 0
@@ -198,14 +134,6 @@ def test_refuses_to_start_in_one_line(start_worker: StartWorker, options: dict[s
     assert line.startswith("sortgate: error: ")
     assert expected in line
     assert "secret" not in line
-
-
-def test_refuses_a_redis_that_may_evict(start_worker: StartWorker, redis: redis_py.Redis) -> None:
-    redis.config_set("maxmemory-policy", "allkeys-lru")
-    worker = start_worker(ready=False)
-    assert worker.process.wait(20) == 78
-    assert "SORTGATE_ALLOW_EVICTION=1" in worker.output()
-    assert start_worker(SORTGATE_ALLOW_EVICTION="1").process.poll() is None
 
 
 def test_refuses_other_pools(redis_url: str, toy_models: Path) -> None:

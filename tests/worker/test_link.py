@@ -14,9 +14,9 @@ import pytest
 import trustme
 from kombu.asynchronous import Hub
 
-from chaosproxy import ChaosProxy
 from sortgate.embedded import EmbeddedRedis
 from sortgate.errors import BrokerError
+from sortgate.faults import ChaosProxy
 from sortgate.settings import Settings
 from sortgate.worker.link import Link, LinkLost, raise_error
 

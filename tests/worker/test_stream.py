@@ -14,9 +14,9 @@ import pytest
 import redis as redis_py
 from kombu.asynchronous import Hub
 
-from chaosproxy import ChaosProxy
 from sortgate import Client, keys
 from sortgate.embedded import EmbeddedRedis
+from sortgate.faults import ChaosProxy
 from sortgate.messages import parse_request, result_fields
 from sortgate.settings import Settings
 from sortgate.streams.scripts import run_script
@@ -201,7 +201,7 @@ def test_a_lease_lost_to_another_worker_leaves_the_late_answer_suppressed(
     harness.run(lambda: bool(harness.batches))
     proxy.up.held = True  # leases cannot be renewed
     time.sleep(1.2)
-    other = Harness(proxy.url.replace(str(proxy.port), str(proxy._target)))
+    other = Harness(proxy.url.replace(str(proxy.port), str(proxy._target[1])))
     other.run(lambda: len(answers(redis)) == 3 and len(other.consumer.hand) == 0)
     other.close()
     proxy.up.held = False

@@ -34,6 +34,8 @@ def create_app(settings: Settings) -> Celery:
         result_accept_content=["json"],
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A refused command (a replica after a failover, a full disk, rights that changed) must not end the worker.
+        broker_channel_error_retry=True,
         worker_consumer="sortgate.worker.consumer:Consumer",
         broker_transport_options=transport,
         result_backend_transport_options=transport,

@@ -123,6 +123,7 @@ class Settings:
         if self.metrics_port > 65_535:
             raise ConfigurationError(
                 f"SORTGATE_METRICS_PORT={self.metrics_port}: use a port up to 65535, or 0 for none"
+            )
         if self.trusted_keys is not None and not self.trusted_keys:
             raise ConfigurationError(
                 "SORTGATE_TRUSTED_KEYS is set and empty: name files of public keys, or unset it to take any bundle"

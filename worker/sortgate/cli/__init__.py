@@ -21,6 +21,7 @@ COMMANDS_GROUP = "sortgate.commands"
 
 #: Command → where it is, one line for the overview, and what brings its libraries.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
+    "audit": ("sortgate.cli.audit:audit", "Compare what was put in with what came out.", '"sortgate[cli]"'),
     "bundle": ("sortgate.cli.bundle:bundle", "Look into a bundle, verify it, or sign it.", '"sortgate[cli,inference]"'),
     "classify": (
         "sortgate.cli.classify:classify",

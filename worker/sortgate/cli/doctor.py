@@ -64,6 +64,7 @@ def examine(link: redis.Redis, settings: Settings, queues: list[str]) -> Iterato
     yield from _server(info, settings)
     yield from _latency(client)
     yield from _persistence(info, _config(client, "appendfsync"), _config(client, "save"))
+    yield from _slow_disk(info, _config(client, "appendfsync"), _config(client, "no-appendfsync-on-rewrite"))
     yield from _memory(info)
     yield from _replication(info)
     yield Finding(
@@ -122,7 +123,8 @@ def _persistence(info: dict[str, Any], fsync: str | None, save: str | None) -> I
     elif save:
         yield Finding(
             "risk", "persistence",
-            f"snapshots only (save {save}): a crash of Redis loses everything since the last one; set appendonly yes",
+            f"snapshots only (save {save}): a crash of Redis loses everything since the last one, "
+            f"{int(info.get('rdb_changes_since_last_save', 0)):,} changes now; set appendonly yes",
         )  # fmt: skip
     elif save is None:
         yield Finding("risk", "persistence", "no append-only file; whether snapshots are made cannot be asked here")
@@ -130,6 +132,23 @@ def _persistence(info: dict[str, Any], fsync: str | None, save: str | None) -> I
         yield Finding("risk", "persistence", "none: a restart of Redis loses every text and result; set appendonly yes")
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
         yield Finding("risk", "persistence", "the last snapshot failed: Redis may refuse to accept texts (MISCONF)")
+
+
+def _slow_disk(info: dict[str, Any], fsync: str | None, paused: str | None) -> Iterator[Finding]:
+    """Say when a write a second is really less often."""
+    if not info.get("aof_enabled") or fsync == "no":
+        return
+    if paused == "yes":
+        yield Finding(
+            "note", "persistence",
+            "nothing is written through while Redis rewrites its file: a crash of the machine then loses what came "
+            "since the rewrite began; set no-appendfsync-on-rewrite no",
+        )  # fmt: skip
+    if fsync == "everysec" and (late := int(info.get("aof_delayed_fsync", 0))):
+        yield Finding(
+            "note", "persistence",
+            f"the disk has been too slow for a write a second {late:,} times: a crash then loses up to two seconds",
+        )  # fmt: skip
 
 
 def _memory(info: dict[str, Any]) -> Iterator[Finding]:
@@ -156,7 +175,8 @@ def _replication(info: dict[str, Any]) -> Iterator[Finding]:
     elif int(info.get("connected_slaves", 0)):
         yield Finding(
             "note", "replication",
-            f"{info['connected_slaves']} replicas, copied to asynchronously: a failover can lose accepted texts",
+            f"{info['connected_slaves']} replicas, copied to asynchronously: they outlive this machine, and a failover "
+            "to one can lose texts accepted just before it",
         )  # fmt: skip
 
 

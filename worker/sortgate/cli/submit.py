@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
+
 import click
 
 from sortgate.cli.broker import queue_option, redis_option
@@ -10,6 +13,7 @@ from sortgate.cli.output import json_option, print_json, progress
 from sortgate.client import Client
 from sortgate.client.base import measure
 from sortgate.errors import BrokerError, DataError, MessageError, QueueFullError
+from sortgate.journal import Journal
 from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES
 from sortgate.types import PRIORITIES, Priority
 
@@ -33,6 +37,12 @@ Examples:
 )
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Seconds after which no answer is wanted.")
+@click.option(
+    "--journal",
+    "journal_path",
+    type=click.Path(path_type=Path),
+    help="Append every id and what became of it to this file, for `sortgate audit`.",
+)
 @redis_option
 @json_option
 def submit(
@@ -41,6 +51,7 @@ def submit(
     form: Format,
     priority: Priority,
     deadline: float | None,
+    journal_path: Path | None,
     redis_url: str | None,
     as_json: bool,
 ) -> None:
@@ -53,10 +64,14 @@ def submit(
     ids: list[str] = []
     count = 0
     with (
-        Client(redis_url, queue, priority=priority, producer="sortgate submit") as client,
+        ExitStack() as closing,
         open_lines(file) as stream,
         progress("texts") as done,
     ):
+        journal = None if journal_path is None else closing.enter_context(Journal(journal_path))
+        client = closing.enter_context(
+            Client(redis_url, queue, priority=priority, producer="sortgate submit", journal=journal)
+        )
         for lines in read_lines(stream, form):
             part = [line for line in lines if line.error is not None or (line.text or "").strip()]
             for line in part:

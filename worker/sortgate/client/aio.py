@@ -12,11 +12,12 @@ from typing import Any, Self, TypeVar, overload
 
 import redis
 
-from sortgate.client.base import BaseClient, Commands, Pull, Sleep, Step, Steps, as_source
+from sortgate.client.base import BaseClient, Commands, Note, Pull, Sleep, Step, Steps, as_source
 from sortgate.client.collect import Collector
 from sortgate.client.connection import create_async_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
+from sortgate.journal import Journal
 from sortgate.settings import Settings
 from sortgate.types import Priority, Result
 
@@ -43,8 +44,17 @@ class AsyncClient(BaseClient):
         producer: str | None = None,
         reconnect_s: float = 30.0,
         settings: Settings | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        super().__init__(url, queue, priority=priority, producer=producer, reconnect_s=reconnect_s, settings=settings)
+        super().__init__(
+            url,
+            queue,
+            priority=priority,
+            producer=producer,
+            reconnect_s=reconnect_s,
+            settings=settings,
+            journal=journal,
+        )
         self._redis = create_async_redis(self.settings)
         self._redis.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
 
@@ -200,6 +210,8 @@ class AsyncClient(BaseClient):
             return await source.pull(step.limit, step.wait)
         if isinstance(step, Sleep):
             await asyncio.sleep(step.seconds)
+        if isinstance(step, Note) and self.journal is not None:
+            await asyncio.to_thread(self.journal.write, step.op, step.ids, self.queue)
         if isinstance(step, Commands):
             return await self._send(step)
         return None

@@ -1,7 +1,7 @@
 """What both clients share: arguments checked, requests packed, and every conversation written once as steps.
 
 A *steps* generator decides what to say to Redis and reads the replies, but does no input or output itself: it
-yields a :class:`Commands`, :class:`Pull` or :class:`Sleep` and is sent the outcome, or yields a
+yields a :class:`Commands`, :class:`Pull`, :class:`Sleep` or :class:`Note` and is sent the outcome, or yields a
 :class:`~sortgate.types.Result` for the caller. ``sync.py`` and ``aio.py`` only carry the steps out.
 """
 
@@ -18,6 +18,7 @@ import msgspec
 from sortgate import keys
 from sortgate.client.connection import broker_error
 from sortgate.errors import BrokerError, ClientError, ConfigurationError, MessageError, QueueFullError
+from sortgate.journal import Journal, Op
 from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION, parse_result
 from sortgate.settings import Settings
 from sortgate.streams.connection import without_password
@@ -62,7 +63,15 @@ class Sleep:
     seconds: float
 
 
-Step = Commands | Pull | Sleep | Result
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write a line to the producer's journal, if it keeps one."""
+
+    op: Op
+    ids: list[str]
+
+
+Step = Commands | Pull | Sleep | Note | Result
 Steps = Generator[Step, Any, T]
 
 
@@ -97,6 +106,7 @@ class BaseClient:
         producer: str | None = None,
         reconnect_s: float = 30.0,
         settings: Settings | None = None,
+        journal: Journal | None = None,
     ) -> None:
         """Prepare a client; it connects with the first call.
 
@@ -107,6 +117,8 @@ class BaseClient:
             producer: name of the sending service, a field of every request for those who look at the stream.
             reconnect_s: how long ``stream`` and ``results`` try to reach Redis again before they raise.
             settings: bounds and time-outs; read from the environment by default. ``url`` wins over its URL.
+            journal: where ``submit`` notes every id before it is sent and what became of it, for ``sortgate audit``.
+                The caller closes it.
 
         Raises:
             ConfigurationError: the URL, the queue name or the priority cannot be used.
@@ -120,6 +132,7 @@ class BaseClient:
         self.priority = check_priority(priority)
         self.producer = producer
         self.reconnect_s = reconnect_s
+        self.journal = journal
         #: Reply streams that are no longer needed; deleted along with the next call, or by ``close``.
         self._spent: deque[str] = deque()
 
@@ -223,6 +236,7 @@ class BaseClient:
             idents = [item.id for item in chunk]
             command = self._enqueue_command(envelope, chunk)
             unknown = False
+            yield Note("invoke", idents)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     (reply,) = yield Commands([command])
@@ -232,13 +246,16 @@ class BaseClient:
                     error.submitted = submitted
                     error.unknown = idents
                     if not error.retriable or attempt == ATTEMPTS:
+                        yield Note("unknown", idents)
                         raise
                     unknown = True
                 except QueueFullError as error:
                     error.submitted = submitted
                     # after a broken attempt the queue may be full of this very chunk
                     error.unknown = idents if unknown else []
+                    yield Note("unknown" if unknown else "refused", idents)
                     raise
+            yield Note("ok", idents)
             submitted += idents
         return submitted
 

@@ -17,6 +17,7 @@ from typing import Any
 from sortgate import keys
 from sortgate.client.base import BaseClient, Command, Commands, Sleep, Steps, read_result
 from sortgate.errors import BrokerError
+from sortgate.streams.scripts import load_script
 
 _FETCH = 200
 #: An item the caller spent longer on is deleted at once; those of a caller that only skims are deleted together,
@@ -106,7 +107,8 @@ class Collector:
             yield Commands([("XGROUP", "DELCONSUMER", self._key, keys.COLLECTORS, self._name)])
 
     def _create_group(self) -> Command:
-        return ("XGROUP", "CREATE", self._key, keys.COLLECTORS, "0", "MKSTREAM")
+        # by a script that gets through although Redis's memory is full: collecting is what makes room
+        return ("EVAL", load_script("group"), 1, self._key, keys.COLLECTORS)
 
     def _deletions(self) -> list[Command]:
         if not self._done:
@@ -155,7 +157,7 @@ class Collector:
         try:
             replies = yield Commands([*deletions, *commands])
             for reply in replies:
-                if isinstance(reply, Exception) and not str(reply).startswith(("BUSYGROUP", "NOGROUP")):
+                if isinstance(reply, Exception) and not str(reply).startswith("NOGROUP"):
                     raise self._client.error_from(reply)
         except BrokerError as error:
             # items of a reply that was lost are pending for this collector, so they are read again

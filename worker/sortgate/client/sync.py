@@ -10,11 +10,12 @@ from typing import Any, Self, TypeVar, overload
 
 import redis
 
-from sortgate.client.base import BaseClient, Commands, Pull, Sleep, Steps, as_source
+from sortgate.client.base import BaseClient, Commands, Note, Pull, Sleep, Steps, as_source
 from sortgate.client.collect import Collector
 from sortgate.client.connection import create_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
+from sortgate.journal import Journal
 from sortgate.settings import Settings
 from sortgate.types import Priority, Result
 
@@ -42,8 +43,17 @@ class Client(BaseClient):
         producer: str | None = None,
         reconnect_s: float = 30.0,
         settings: Settings | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        super().__init__(url, queue, priority=priority, producer=producer, reconnect_s=reconnect_s, settings=settings)
+        super().__init__(
+            url,
+            queue,
+            priority=priority,
+            producer=producer,
+            reconnect_s=reconnect_s,
+            settings=settings,
+            journal=journal,
+        )
         self._redis = create_redis(self.settings)
         self._redis.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
 
@@ -237,11 +247,15 @@ class Client(BaseClient):
                 value: T = end.value
                 return value
 
-    def _perform(self, step: Commands | Pull | Sleep, source: Iterator[str]) -> Any:
+    def _perform(self, step: Commands | Pull | Sleep | Note, source: Iterator[str]) -> Any:
         if isinstance(step, Pull):
             return _pull(source, step.limit)
         if isinstance(step, Sleep):
             time.sleep(step.seconds)
+            return None
+        if isinstance(step, Note):
+            if self.journal is not None:
+                self.journal.write(step.op, step.ids, self.queue)
             return None
         try:
             with self._redis.pipeline(transaction=False) as pipe:

@@ -62,7 +62,7 @@ def show_report(console: Console, report: Report) -> None:
     audit = report.queue
     rows = [
         ("texts streamed", f"{audit.attempted:,}", "attempted"),
-        ("answered", f"{audit.answered:,}", "distinct texts with a result"),
+        ("answered", f"{audit.ok:,}", "distinct texts with a result"),
         ("lost", f"{audit.lost:,}", "accepted by Redis, never answered"),
         ("duplicated", f"{audit.duplicated:,}", "answered more than once"),
         ("unexpected", f"{audit.unexpected:,}", "results that nobody asked for"),

@@ -124,7 +124,7 @@ def _stream(
             traffic = stream_texts(url, queue, material.texts, on_progress=show, check=crew.check)
         given = [result.label if result and result.status == "ok" else None for result in traffic.results]
         identical = None if material.generated else _identical(bundle, material.texts, given)
-        by_worker = _by_worker(link, queue, before, traffic.audit.answered)
+        by_worker = _by_worker(link, queue, before, traffic.audit.ok)
     trips = round_trips_ms(url, queue, material.texts[:ROUND_TRIPS])
     answered = zip(material.texts, material.labels, traffic.results, strict=True)
     samples = [

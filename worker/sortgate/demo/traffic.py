@@ -27,7 +27,7 @@ class Traffic:
 
     Attributes:
         results: one result a text, in the order of the texts; None where none came.
-        audit: attempted, answered, lost, unexpected and duplicated, counted from every result that was seen.
+        audit: attempted, ok, lost, unexpected and duplicated, counted from every result that was seen.
         seconds: from the first enqueueing to the last result.
         latencies_ms: enqueueing to result as the worker reported it, while the queue was full.
     """
@@ -40,7 +40,7 @@ class Traffic:
     @property
     def texts_per_s(self) -> float:
         """Rate over the whole run."""
-        return self.audit.answered / self.seconds if self.seconds else 0.0
+        return self.audit.ok / self.seconds if self.seconds else 0.0
 
 
 def stream_texts(

@@ -1,9 +1,9 @@
--- Creates the workers' group of a stream, and the stream; that another worker was first is no error.
--- KEYS: a request stream
+-- Creates the consumer group of a stream, and the stream; that another worker or collector was first is no error.
+-- KEYS: a request stream, or the result stream
 -- ARGV: group
 -- Returns 1.
 -- XACK changes nothing here, but as a write that needs no memory it comes before one that does: from then on Redis lets
--- the script go on although memory is full, and a queue that filled up before its first worker came can be drained.
+-- the script go on although memory is full, and what filled it up before its first reader came can be drained.
 redis.call('XACK', KEYS[1], ARGV[1], '0-0')
 -- From 0, never '$': whatever is in the stream is still to be answered.
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')

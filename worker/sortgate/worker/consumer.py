@@ -1,4 +1,4 @@
-"""Celery's consumer, which does not stay away from a broker that is back, and which no message can end.
+"""Celery's consumer: it survives a broker that refuses, comes back to one that is back, and no message can end it.
 
 Celery logs messages that it cannot use with all they hold, and a list entry that is no message at all ends its worker.
 Here both are dropped and counted, and the line about them holds nothing of theirs.
@@ -7,11 +7,13 @@ Here both are dropped and counted, and the line about them holds nothing of thei
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
 from celery import signals
 from celery.utils.log import get_logger
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import redis
 
@@ -19,6 +21,8 @@ logger = get_logger(__name__)
 
 #: Longest pause between two attempts, in seconds. Celery's own goes up to 30, and while it waits no stream is read.
 MAX_PAUSE_S = 2.0
+#: Pause after a broker that is there has refused a command: it would be refused again at once.
+REFUSED_PAUSE_S = 1.0
 #: What Celery and kombu raise on a message that is not built as they expect. A lost link is none of these.
 MALFORMED = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
 
@@ -38,6 +42,9 @@ class _Guard:
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
     """Retries a broken broker link every two seconds at the latest, and survives any message.
+
+    With ``broker_channel_error_retry`` it also comes here when the broker refuses a command, since it was made a
+    replica, cannot write to its disk, or its rights were changed. Celery's default is to end the worker then.
 
     Attributes:
         refused: messages dropped since the worker's start, because they were no task of this worker.
@@ -98,3 +105,13 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
         type(self).refused += 1
         why = f" ({type(error).__name__})" if error is not None else ""
         logger.error("dropped an entry of a Celery queue: %s%s; %d so far", what, why, self.refused)
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        """Let go of the connection; when it was refused rather than lost, wait a little."""
+        super().on_connection_error_after_connected(exc)
+        if isinstance(exc, self.connection_errors):
+            return
+        ends = time.monotonic() + REFUSED_PAUSE_S
+        while time.monotonic() < ends:
+            state.maybe_shutdown()
+            time.sleep(0.1)

@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import bootsteps, signals
 from celery.concurrency.prefork import TaskPool
+from celery.platforms import EX_FAILURE
 from celery.utils.log import get_logger
 from celery.worker import state
 
@@ -48,6 +49,13 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
         self.dispatcher = Dispatcher(worker.pool, settings, queues, self._on_fatal)
         if self._endpoint is not None:
             self._endpoint.serve(self.dispatcher.monitor)
+        # Celery's own handler waits for busy processes, which is what this signal is there to avoid.
+        signal.signal(signal.SIGQUIT, self._on_quit)
+
+    @staticmethod
+    def _on_quit(*_: Any) -> None:
+        """Have the event loop call :meth:`terminate`."""
+        state.should_terminate = EX_FAILURE
 
     def _on_fatal(self, error: SortgateError) -> None:
         if not hasattr(self._app, "sortgate_fatal"):
@@ -60,7 +68,7 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
 
         Celery does not look at a further signal while it waits for them: from here on it is ours.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, lambda *_: self._kill(worker))
         if self.dispatcher is not None:
             self.dispatcher.close()
@@ -119,6 +127,10 @@ class StreamReader(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is 
             dispatcher.monitor.detached()
             dispatcher.take_back()
 
+    def shutdown(self, consumer: Any) -> None:
+        """Called last, after the pool is gone, whether the worker stops or is terminated."""
+        consumer.controller.sortgate.finish()
+
 
 def _preflight(sender: Any, **_: Any) -> None:
     """Refuse to start in one line, before a process is forked or a text is taken."""
@@ -143,10 +155,7 @@ def _load_bundles(**_: Any) -> None:
     load(served_bundles(settings.queues, settings.models_dir), settings.max_text_bytes)
 
 
-def _finish(sender: Any, **_: Any) -> None:
-    service = getattr(sender, "sortgate", None)
-    if service is not None:
-        service.finish()
+def _note_status(sender: Any, **_: Any) -> None:
     # `sortgate worker` ends with it, since Celery's entry point drops it; a warm stop by Ctrl-C is no failure either
     warm = state.should_stop is not None and state.should_terminate is None
     sender.app.sortgate_status = 0 if warm else sender.exitcode
@@ -158,4 +167,4 @@ def install(app: Any) -> None:
     app.steps["consumer"].add(StreamReader)
     signals.worker_init.connect(_preflight, weak=False)
     signals.worker_process_init.connect(_load_bundles, weak=False)
-    signals.worker_shutdown.connect(_finish, weak=False)
+    signals.worker_shutdown.connect(_note_status, weak=False)

@@ -1,0 +1,380 @@
+"""W: workers that are killed, stopped, starved of memory, hung, crashed or given a broken bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import helper, numpy_helper
+
+from faultrun import FAST, LEASE_AND_SWEEP_S, SLACK_S, FaultRun, seeds, texts, wait_for
+from sortgate import Client, keys
+from sortgate.faults import ChaosProxy, Trigger
+from sortgate.streams.scripts import script_sha
+
+StartWorker = Callable[..., Any]
+MakeBundle = Callable[..., Path]
+
+
+@seeds(quick=True)
+def test_w1_pool_processes_are_killed(start_worker: StartWorker, run: FaultRun, chance: random.Random) -> None:
+    worker = start_worker(concurrency=2, **FAST)
+    with run.producing(chunk=200):
+        for _ in range(6):
+            time.sleep(chance.uniform(0.05, 0.5))
+            wait_for(lambda: worker.children, what="processes are replaced")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(worker.children), signal.SIGKILL)
+    assert run.probe(within_s=20) < 20
+    run.check()
+    assert worker.process.poll() is None
+
+
+@seeds(quick=True)
+def test_w2_a_whole_worker_is_killed(start_worker: StartWorker, run: FaultRun, chance: random.Random) -> None:
+    start_worker(concurrency=1, **FAST)
+    for _ in range(3):
+        worker = start_worker(concurrency=2, **FAST)
+        with run.producing(chunk=400):
+            time.sleep(chance.uniform(0.1, 1.0))
+            worker.kill()
+        killed = time.monotonic()
+        wait_for(lambda: run.outcome().counts.in_flight == 0, what="texts finish elsewhere")
+        # what the other worker had to do anyway comes on top, as does what a loaded machine takes
+        assert time.monotonic() - killed < LEASE_AND_SWEEP_S + SLACK_S
+        run.figures["healed_s"] = round(time.monotonic() - killed, 2)
+    run.check()
+    assert run.redis.xpending(keys.requests("toy"), keys.GROUP)["pending"] == 0
+
+
+@pytest.mark.slow
+def test_w2_ten_workers_are_killed_one_after_the_other(start_worker: StartWorker, run: FaultRun) -> None:
+    chance = random.Random(20261123)
+    for _ in range(10):
+        worker = start_worker(concurrency=2, **FAST)
+        run.submit(4000)
+        time.sleep(chance.uniform(0.0, 0.4))
+        worker.kill()
+    start_worker(concurrency=2, **FAST)
+    run.check()
+
+
+@pytest.mark.slow
+def test_w2_at_the_default_lease_and_sweep(start_worker: StartWorker, run: FaultRun) -> None:
+    start_worker()
+    worker = start_worker(concurrency=2)
+    run.submit(30_000)
+    wait_for(lambda: held_by(run, worker.pid) > 0, what="the worker has texts")
+    worker.kill()
+    killed = time.monotonic()
+    assert held_by(run, worker.pid) > 0
+    wait_for(lambda: run.outcome().counts.in_flight == 0, what="texts finish elsewhere")
+    run.figures["healed_s"] = round(time.monotonic() - killed, 2)
+    assert 10.0 < time.monotonic() - killed < 15.0 + 5.0 + SLACK_S
+    run.check()
+
+
+def held_by(run: FaultRun, pid: int) -> int:
+    """Return how many texts the consumers of a worker have pending."""
+    consumers = run.redis.xinfo_consumers(keys.requests("toy"), keys.GROUP)
+    return sum(item["pending"] for item in consumers if f"-{pid}-" in item["name"])
+
+
+@seeds()
+def test_w3_a_stopped_worker_loses_its_lease_and_its_late_answers_are_suppressed(
+    start_worker: StartWorker, run: FaultRun, chance: random.Random
+) -> None:
+    zombie = start_worker(concurrency=1, **FAST)
+    run.submit(10_000)
+    run.working()
+    time.sleep(chance.uniform(0.0, 0.1))
+    os.killpg(zombie.pid, signal.SIGSTOP)
+    held = held_by(run, zombie.pid)
+    start_worker(concurrency=1, **FAST)
+    wait_for(lambda: held_by(run, zombie.pid) == 0, what="its texts are taken over")
+    os.killpg(zombie.pid, signal.SIGCONT)
+    run.check()
+    assert held > 0
+    assert run.counter("reclaimed") > 0
+    assert run.counter("suppressed") > 0, "it answered, too late"
+    assert zombie.process.poll() is None
+
+
+@seeds(quick=True)
+@pytest.mark.parametrize("group", [False, True], ids=["main process", "process group"])
+def test_w4_sigterm_finishes_and_hands_back(
+    start_worker: StartWorker, run: FaultRun, chance: random.Random, group: bool
+) -> None:
+    worker = start_worker(concurrency=2, **FAST)
+    with run.producing(chunk=400):
+        run.working()
+        time.sleep(chance.uniform(0.0, 0.5))
+        started = time.monotonic()
+        assert worker.stop(group=group) == 0, worker.output()[-3000:]
+        assert time.monotonic() - started < SLACK_S
+    pending = run.redis.xpending_range(keys.requests("toy"), keys.GROUP, "-", "+", 10_000)
+    assert {(item["consumer"], item["times_delivered"]) for item in pending} <= {(keys.RELEASED, 0)}
+    assert run.redis.hlen(keys.workers("toy")) == 0
+    start_worker(concurrency=2, **FAST)
+    run.check()
+    assert run.counter("suppressed") == 0, "nothing was even computed twice"
+
+
+SLOW_PLUGIN = """
+import time
+from sortgate import hookimpl
+
+def slow(text):
+    if "slow" in text: time.sleep(25)
+    return text
+
+@hookimpl
+def sortgate_register_normalizers(register):
+    register("test.plugin.v1", lambda: slow)
+"""
+
+
+def with_plugin(make_bundle: MakeBundle, folder: Path, source: str) -> dict[str, Any]:
+    """Write a bundle that uses a plugin's component; returns what a worker needs to serve it."""
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    (plugins / "plugin.py").write_text(source)
+    make_bundle(folder / "models" / "toy", normalizers=["test.plugin.v1"], plugins_dir=plugins)
+    return {"models": folder / "models", "SORTGATE_PLUGINS_DIR": str(plugins)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "signals",
+    [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGQUIT,)],
+    ids=["SIGTERM twice", "SIGINT twice", "SIGQUIT"],
+)
+def test_w4_stopping_at_once_hands_back(
+    start_worker: StartWorker, make_bundle: MakeBundle, run: FaultRun, tmp_path: Path, signals: tuple[int, ...]
+) -> None:
+    serving = with_plugin(make_bundle, tmp_path, SLOW_PLUGIN)
+    worker = start_worker(**serving, **FAST)
+    run.probe(within_s=20)
+    run.submit(["slow"])
+    wait_for(lambda: run.redis.xpending(keys.requests("toy"), keys.GROUP)["pending"] == 1)
+    time.sleep(0.5)
+    for number in signals[:-1]:
+        os.kill(worker.pid, number)
+        time.sleep(1.0)
+        assert worker.process.poll() is None, "the first lets it finish"
+    started = time.monotonic()
+    os.kill(worker.pid, signals[-1])
+    worker.process.wait(20)
+    assert time.monotonic() - started < SLACK_S
+    assert "Traceback" not in worker.output()
+    [item] = run.redis.xpending_range(keys.requests("toy"), keys.GROUP, "-", "+", 10)
+    assert item["consumer"] == keys.RELEASED
+    start_worker(**serving, **FAST)
+    run.check()
+
+
+@seeds(quick=True)
+def test_w5_the_reply_with_two_texts_is_cut_at_every_boundary(
+    start_worker: StartWorker, run: FaultRun, proxy: ChaosProxy, redis_url: str, chance: random.Random
+) -> None:
+    """What kombu loses: a message that Redis has handed out and the worker has not yet noted."""
+    start_worker(url=proxy.url, SORTGATE_BROKER_URL=redis_url, SORTGATE_SOCKET_TIMEOUT_S="2", **FAST)
+    pair = ["first says hello", "second says hello again"]
+    marker = b"*1\r\n*2\r\n$%d\r\n%b\r\n*2\r\n" % (len(keys.requests("toy")), keys.requests("toy").encode())
+    offsets = cut_offsets(read_reply(run, pair), chance)
+    for number, offset in enumerate(offsets):
+        trigger = proxy.down.trigger = Trigger(marker, offset)
+        wait_for(lambda: waiting_workers(run) > 0, what="the worker waits for texts")
+        run.submit(pair, ids=[f"{number:03}-first", f"{number:03}-second"])
+        wait_for(lambda trigger=trigger: trigger.fired, what=f"cut {number} at byte {offset}")
+        wait_for(lambda: run.redis.xlen(keys.requests("toy")) == 0, what=f"answers after cut {number} at {offset}")
+    counts = run.check()
+    assert counts.ok == 2 * len(offsets)
+    assert run.counter("reclaimed") == 0, "the worker finds what is its own, without waiting for a lease"
+    run.figures["cuts"] = len(offsets)
+
+
+def waiting_workers(run: FaultRun) -> int:
+    """Return how many clients wait in a blocking read of the queue."""
+    return sum(client["name"].endswith("-toy-read") and "b" in client["flags"] for client in run.redis.client_list())
+
+
+def read_reply(run: FaultRun, pair: list[str]) -> bytes:
+    """Return what Redis sends to a reader of two requests, from a queue whose name is as long."""
+    stream = keys.requests("yot")
+    run.redis.xgroup_create(stream, keys.GROUP, "0", mkstream=True)
+    with Client(run.url, "yot") as client:
+        client.submit(pair, ids=["000-first", "000-second"])
+    parts = urlsplit(run.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5.0) as link:
+        link.sendall(f"XREADGROUP GROUP {keys.GROUP} me STREAMS {stream} >\r\n".encode())
+        data = b""
+        while not data.endswith(f"{pair[1]}\r\n".encode()):
+            data += link.recv(65_536)
+    run.redis.delete(stream)
+    return data
+
+
+def cut_offsets(data: bytes, chance: random.Random) -> list[int]:
+    """Return every protocol boundary of ``data`` and the bytes beside it, and 50 offsets by chance."""
+    ends = [at + 2 for at in range(len(data)) if data[at : at + 2] == b"\r\n"]
+    beside = {end + step for end in (0, *ends) for step in (-1, 0, 1)}
+    return sorted({at for at in beside if 0 <= at < len(data)} | {chance.randrange(len(data)) for _ in range(50)})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
+def test_w6_a_worker_is_killed_around_its_commit(
+    start_worker: StartWorker, run: FaultRun, proxy: ChaosProxy, redis_url: str, moment: str
+) -> None:
+    worker = start_worker(url=proxy.url, SORTGATE_BROKER_URL=redis_url, **FAST)
+    wait_for(lambda: waiting_workers(run) > 0, what="the worker waits for texts")
+    before = moment == "before the commit"
+    if before:
+        trigger = proxy.up.trigger = Trigger(script_sha("commit").encode(), 0, "hold")
+    else:
+        trigger = proxy.down.trigger = Trigger(b"*5\r\n:10\r\n", 0, "hold")  # the reply: 10 are answered
+    run.submit(10)
+    wait_for(lambda: trigger.fired, what=moment)
+    assert run.redis.xlen(keys.results("toy")) == (0 if before else 10)
+    worker.kill()
+    proxy.reset()  # what was held never arrives
+    proxy.up.held = proxy.down.held = False
+    start_worker(**FAST)
+    run.check()
+    assert run.counter("ok") == 10
+    assert run.counter("suppressed") == 0
+    assert run.counter("reclaimed") == (10 if before else 0)
+
+
+POISON_PLUGIN = """
+import ctypes, os, re, signal, time
+from sortgate import hookimpl
+
+def poison(text):
+    if "segfault" in text: ctypes.string_at(0)
+    if "killme" in text: os.kill(os.getpid(), signal.SIGKILL)
+    if "hangs" in text: time.sleep(600)
+    if "redos" in text: re.fullmatch("(a+)+b", "a" * 60)
+    if "raises" in text: raise RuntimeError("this text: " + text)
+    if "eats" in text:
+        eaten = [bytearray(50_000_000) for _ in range(1000)]
+    return text
+
+@hookimpl
+def sortgate_register_normalizers(register):
+    register("test.plugin.v1", lambda: poison)
+"""
+
+POISONS = [
+    pytest.param("killme", "dead", "worker_lost", id="w1-killed"),
+    pytest.param("hangs", "dead", "timed_out", id="w8-hangs"),
+    pytest.param("redos", "dead", "timed_out", id="w8-redos"),
+    pytest.param("segfault", "dead", "worker_lost", id="w9-segfault"),
+    pytest.param("raises", "error", "component_failed", id="g15-raises"),
+    pytest.param("eats", "error", "component_failed", id="w7-out-of-memory"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("poison", "status", "code"), POISONS)
+def test_w1_w7_w8_w9_a_poison_text_is_isolated(
+    start_worker: StartWorker,
+    make_bundle: MakeBundle,
+    run: FaultRun,
+    tmp_path: Path,
+    poison: str,
+    status: str,
+    code: str,
+) -> None:
+    limit_s = 1.0 if code == "timed_out" else 20.0
+    serving = with_plugin(make_bundle, tmp_path, POISON_PLUGIN)
+    before = time.monotonic()
+    worker = start_worker(**serving, SORTGATE_BATCH_TIMEOUT_S=str(limit_s), **FAST)
+    start_s = time.monotonic() - before
+    if poison == "eats":
+        for pid in worker.children:
+            room = psutil.Process(pid).memory_info().vms + 400_000_000
+            resource.prlimit(pid, resource.RLIMIT_AS, (room, room))
+    batch = texts(200)
+    batch[77] = f"this text {poison} the worker secretly"
+    started = time.monotonic()
+    ids = run.submit(batch)
+    run.check()
+    if code == "timed_out":  # five deliveries, each stopped in time and its process replaced
+        assert time.monotonic() - started < 5 * (1.2 * limit_s + start_s) + SLACK_S
+    assert [i for i, ident in enumerate(ids) if run.results[ident].status != "ok"] == [77]
+    assert (run.results[ids[77]].status, run.results[ids[77]].code) == (status, code)
+    [(_, copy)] = run.redis.xrange(keys.dead("toy"))
+    assert copy["text"] == batch[77]
+    assert "says hello" not in worker.output(), "message text never appears in logs, not even at level debug"
+    assert "secretly" not in worker.output()
+    assert "secretly" not in (run.results[ids[77]].message or "")
+
+
+def fails_from_50_tokens(model: bytes) -> bytes:
+    """Make ONNX Runtime raise for batches that are 50 tokens or longer: an index is out of a table's range."""
+    graph = onnx.load_from_string(model)
+    last = next(node for node in graph.graph.node if "logits" in node.output)
+    last.output[0] = "logits.sound"
+    graph.graph.initializer.append(numpy_helper.from_array(np.zeros(50, np.float32), "table"))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(1, np.int64), "unit"))
+    graph.graph.node.append(helper.make_node("Sub", ["steps", "unit"], ["last_step"]))
+    graph.graph.node.append(helper.make_node("Gather", ["table", "last_step"], ["nothing"]))
+    graph.graph.node.append(helper.make_node("Add", ["logits.sound", "nothing"], ["logits"]))
+    return bytes(graph.SerializeToString())
+
+
+@pytest.mark.slow
+def test_w9_a_text_on_which_onnx_runtime_fails_is_isolated(
+    start_worker: StartWorker, make_bundle: MakeBundle, run: FaultRun, tmp_path: Path
+) -> None:
+    make_bundle(tmp_path / "models" / "toy", alter=fails_from_50_tokens)
+    worker = start_worker(models=tmp_path / "models", **FAST)
+    children = set(worker.children)
+    batch = texts(200)
+    batch[77] = "secretly " * 60
+    ids = run.submit(batch)
+    run.check()
+    assert [i for i, ident in enumerate(ids) if run.results[ident].status != "ok"] == [77]
+    failed = run.results[ids[77]]
+    assert (failed.status, failed.code) == ("dead", "inference_failed")
+    assert "ONNX Runtime failed on a batch [1, 60]" in (failed.message or "")
+    assert run.redis.xlen(keys.dead("toy")) == 1
+    assert set(worker.children) == children, "no process had to die for it"
+    assert "secretly" not in worker.output()
+
+
+@pytest.mark.parametrize("damage", ["removed", "changed byte", "golden answers differ"])
+def test_w10_a_damaged_bundle_ends_the_worker_at_once(
+    start_worker: StartWorker, make_bundle: MakeBundle, tmp_path: Path, damage: str
+) -> None:
+    """Instead of starting processes for ever."""
+    options = {"spoil_golden": True} if damage == "golden answers differ" else {}
+    bundle = make_bundle(tmp_path / "models" / "toy", **options)
+    model = bundle / "model.onnx"
+    if damage == "removed":
+        model.unlink()
+    elif damage == "changed byte":
+        data = bytearray(model.read_bytes())
+        data[len(data) // 2] ^= 1
+        model.write_bytes(data)
+    worker = start_worker(models=tmp_path / "models", ready=False)
+    assert worker.process.wait(30) == 78
+    output = worker.output()
+    assert "Traceback" not in output
+    assert sum("golden" in line or "model.onnx" in line for line in output.splitlines()) <= 2
+    assert "golden" in output if damage == "golden answers differ" else "model.onnx" in output
