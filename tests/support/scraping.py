@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -55,8 +56,11 @@ def scrape(port: int) -> Scrape:
 
 
 def wait_for(condition: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait until a condition is met."""
+    """Wait until a condition is met; of a sample that no scrape holds yet (KeyError) it is not."""
     ends = time.monotonic() + timeout
-    while not condition():
+    while True:
+        with contextlib.suppress(KeyError):
+            if condition():
+                return
         assert time.monotonic() < ends, "condition not met in time"
         time.sleep(0.05)
