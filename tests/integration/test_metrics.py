@@ -53,6 +53,18 @@ def slow_models(make_bundle: Callable[..., Path], tmp_path: Path) -> dict[str, A
     return {"models": tmp_path / "models", "SORTGATE_PLUGINS_DIR": str(plugins)}
 
 
+@pytest.fixture
+def start_ready(start_worker: StartWorker) -> StartWorker:
+    """Start a worker with this metrics port and wait until it says that it is ready."""
+
+    def start(port: int, **options: Any) -> Any:
+        worker = start_worker(SORTGATE_METRICS_PORT=str(port), **options)
+        wait_for(lambda: probe(port, "/readyz")[0] == 200)
+        return worker
+
+    return start
+
+
 def balance(sample: Scrape, queue: str = "toy") -> tuple[float, float]:
     """Texts taken in hand, and where they went."""
     gone = sum(sample["sortgate_answered_total"][f"{queue},{status}"] for status in STATUSES)
@@ -62,10 +74,10 @@ def balance(sample: Scrape, queue: str = "toy") -> tuple[float, float]:
 
 
 def test_numbers_add_up_at_every_scrape_under_work(
-    start_worker: StartWorker, redis_url: str, redis: redis_py.Redis, toy_bundle: Path
+    start_ready: StartWorker, redis_url: str, redis: redis_py.Redis, toy_bundle: Path
 ) -> None:
     port = free_port()
-    start_worker(concurrency=2, SORTGATE_METRICS_PORT=str(port), SORTGATE_BATCH_TEXTS="32")
+    start_ready(port, concurrency=2, SORTGATE_BATCH_TEXTS="32")
     with Client(redis_url, queue="toy") as client:
         ids = client.submit(TEXTS * 20)
         ids += client.submit(["   ", "\u200b"])  # nothing is left of them: status error
@@ -138,10 +150,10 @@ def test_not_ready_before_a_process_has_loaded_its_bundles_and_no_more_once_it_s
 
 
 def test_a_stopped_pool_process_with_work_in_hand_is_ill_and_well_again(
-    start_worker: StartWorker, redis_url: str
+    start_ready: StartWorker, redis_url: str
 ) -> None:
     port = free_port()
-    worker = start_worker(SORTGATE_METRICS_PORT=str(port), SORTGATE_HEALTH_TIMEOUT_S="1.5", **FAST)
+    worker = start_ready(port, SORTGATE_HEALTH_TIMEOUT_S="1.5", **FAST)
     time.sleep(2.5)
     assert probe(port, "/healthz")[0] == 200, "an empty queue is no standstill, however long"
     [child] = worker.children
@@ -167,11 +179,11 @@ def test_a_stopped_pool_process_with_work_in_hand_is_ill_and_well_again(
 
 @pytest.mark.slow
 def test_work_that_goes_on_slowly_is_well(
-    start_worker: StartWorker, slow_models: dict[str, Any], redis: redis_py.Redis, redis_url: str
+    start_ready: StartWorker, slow_models: dict[str, Any], redis: redis_py.Redis, redis_url: str
 ) -> None:
     port = free_port()
     env = {"SORTGATE_HEALTH_TIMEOUT_S": "4", "SORTGATE_BATCH_TEXTS": "1"}
-    start_worker(**slow_models, SORTGATE_METRICS_PORT=str(port), **env, **FAST)
+    start_ready(port, **slow_models, **env, **FAST)
     with Client(redis_url, queue="toy") as client:
         ids = client.submit(["slow"] * 8)
         while redis.xlen(keys.results("toy")) < len(ids):
@@ -210,17 +222,17 @@ def test_a_silent_redis_is_ill_and_scrapes_do_not_wait_for_it(start_worker: Star
 
 
 def test_a_killed_worker_s_texts_are_reclaimed_redelivered_and_answered_once(
-    start_worker: StartWorker, redis_url: str, redis: redis_py.Redis
+    start_ready: StartWorker, redis_url: str, redis: redis_py.Redis
 ) -> None:
     ports = free_port(), free_port()
-    first = start_worker(SORTGATE_METRICS_PORT=str(ports[0]), **FAST)
+    first = start_ready(ports[0], **FAST)
     [child] = first.children
     os.kill(child, signal.SIGSTOP)
     with Client(redis_url, queue="toy") as client:
         client.submit(TEXTS)
         wait_for(lambda: scrape(ports[0])["sortgate_in_flight"]["toy"] == len(TEXTS))
         first.kill()
-        start_worker(SORTGATE_METRICS_PORT=str(ports[1]), **FAST)
+        start_ready(ports[1], **FAST)
         wait_for(lambda: redis.xlen(keys.results("toy")) == len(TEXTS))
         wait_for(lambda: scrape(ports[1])["sortgate_answered_total"]["toy,ok"] == len(TEXTS))
         sample = scrape(ports[1])
@@ -230,10 +242,10 @@ def test_a_killed_worker_s_texts_are_reclaimed_redelivered_and_answered_once(
 
 
 def test_a_lost_pool_process_counts_as_a_failed_batch_whose_texts_are_tried_again(
-    start_worker: StartWorker, slow_models: dict[str, Any], redis_url: str
+    start_ready: StartWorker, slow_models: dict[str, Any], redis_url: str
 ) -> None:
     port = free_port()
-    worker = start_worker(**slow_models, SORTGATE_METRICS_PORT=str(port), **FAST)
+    worker = start_ready(port, **slow_models, **FAST)
     with Client(redis_url, queue="toy") as client:
         ids = client.submit([*TEXTS[:99], "slow"])
         wait_for(lambda: scrape(port)["sortgate_pool_busy"] == {"": 1})
@@ -257,7 +269,7 @@ def test_a_port_in_use_is_one_line_and_status_78(start_worker: StartWorker) -> N
     assert line.startswith(
         f"sortgate: error: metrics port {port} on 127.0.0.1 cannot be opened: Address already in use"
     )
-    assert probe(port, "/readyz")[0] == 200
+    wait_for(lambda: probe(port, "/readyz")[0] == 200)
     first.kill()
     third = start_worker(SORTGATE_METRICS_PORT=str(port))
     assert third.process.poll() is None
