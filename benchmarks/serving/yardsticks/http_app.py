@@ -1,7 +1,6 @@
 """LitServe: the bundle behind an HTTP server that gathers concurrent requests into batches."""
 
-from __future__ import annotations
-
+# no postponed annotations: LitServe makes the request's type of decode_request's
 import os
 from typing import Any
 
