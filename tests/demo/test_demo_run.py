@@ -108,7 +108,7 @@ def test_whole_demo_on_generated_texts(tmp_path: Path) -> None:
     assert report.passed
     assert report.accuracy > 0.88
     assert report.macro_f1 > 0.88
-    assert report.queue.answered == 3000
+    assert report.queue.ok == 3000
     assert "generated" in done.stderr
     assert list((tmp_path / "models/demo").glob("*/manifest.json")), "--models keeps the bundle"
 

@@ -25,6 +25,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
+#: A test of the matrix is named after its row.
+ROW = re.compile(r"test_[wbncp]\d+_")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow rows, which together take longer than CI may."""
+    for item in items:
+        if ROW.match(item.name) and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.matrix)
+
+
 @pytest.fixture
 def chance(seed: int, request: pytest.FixtureRequest) -> random.Random:
     """Everything random in a row comes from here, so a seed repeats it."""

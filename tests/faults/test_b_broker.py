@@ -240,7 +240,8 @@ def test_b5_redis_reloads_or_rewrites_under_load(
     with run.producing(chunk=100):
         for _ in range(5):
             time.sleep(0.4)
-            run.redis.execute_command(*fault.split())
+            with contextlib.suppress(redis_py.ResponseError):  # the last one may still be going on
+                run.redis.execute_command(*fault.split())
     run.check()
 
 
