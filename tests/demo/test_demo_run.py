@@ -40,7 +40,7 @@ def test_serves_streams_and_compares_with_the_classifier(
     said = StringIO()
     report = serve(material, toy_bundle, 2, tmp_path, Console(file=said))
     assert report.passed
-    assert report.identical == report.texts == report.queue.answered == len(TEXTS)
+    assert report.identical == report.texts == report.queue.ok == len(TEXTS)
     assert len(report.by_worker) == 2
     assert len(report.samples) == 10
     assert 0 < report.p50_ms <= report.p99_ms

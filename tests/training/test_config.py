@@ -130,7 +130,7 @@ def test_the_readme_names_every_key() -> None:
         assert listed == names
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(10, 30), (100, 25), (312, 9), (313, 8), (5000, 8)])
+@pytest.mark.parametrize(("steps", "epochs"), [(10, 30), (100, 25), (312, 9), (624, 5), (625, 4), (5000, 4)])
 def test_few_texts_get_more_epochs(steps: int, epochs: int) -> None:
     assert TrainingConfig().epochs_of(steps) == epochs
     assert TrainingConfig(epochs=3).epochs_of(steps) == 3
