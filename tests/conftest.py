@@ -17,6 +17,7 @@ import redis as redis_py
 
 from sortgate.bundle import Manifest, ModelInfo, write_bundle
 from sortgate.embedded import EmbeddedRedis
+from sortgate.faults import ChaosProxy
 from sortgate.inference import Classifier
 from sortgate.inference.golden import make_golden
 from sortgate.inference.session import Session
@@ -47,6 +48,14 @@ def redis(redis_url: str) -> Iterator[redis_py.Redis]:
     """A client of that Redis that returns str."""
     with redis_py.Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client
+
+
+@pytest.fixture
+def proxy(redis_server: EmbeddedRedis, redis_url: str) -> Iterator[ChaosProxy]:
+    """A chaos proxy before the shared Redis."""
+    assert redis_url
+    with ChaosProxy(redis_server.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +94,7 @@ class Worker:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_ready(self, timeout: float = 60.0) -> None:
+    def wait_ready(self, timeout: float = 30.0) -> None:
         """Wait until a pool process has loaded the bundles."""
         deadline = time.monotonic() + timeout
         while "serving queue" not in self.output():

@@ -211,7 +211,8 @@ def test_limits(registry: Registry) -> None:
     assert isinstance(bytes_over, TextTooLongError)
     assert "14 bytes, 12 are allowed (max_text_bytes)" in str(bytes_over)
     assert "18 characters after sortgate.nfkc.v1, 10 are allowed (max_characters)" in str(characters_over)
-    assert cut == Encoded.of(path.vocabulary.encode(["a", "b"]), truncated=2)  # type: ignore[union-attr]
+    assert path.vocabulary is not None
+    assert cut == Encoded.of(path.vocabulary.encode(["a", "b"]), truncated=2)
     assert path.tokenize(["a b a b"]) == [["a", "b", "a", "b"]]
 
 

@@ -253,7 +253,7 @@ def _session(bundle: Path, texts: list[str], size: int, barrier: Any, results: A
     """Classify the texts of one process; the clock runs while sessions do."""
     classifier = Classifier.load(bundle, threads=1)
     made = {
-        row: np.array(item.ids, dtype=np.int32)
+        row: np.frombuffer(item.packed, dtype=np.int32)
         for row, item in enumerate(classifier.text_path.encode(texts))
         if isinstance(item, Encoded)
     }

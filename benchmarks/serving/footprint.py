@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import redis
 from texts import read_texts, repeated
-from workers import drain, running, serving
+from workers import drain, running, serving, worker_command
 
 from sortgate import Client, keys
 from sortgate.bundle import Bundle
@@ -33,8 +32,6 @@ def start_s(url: str, bundle: Path, processes: int) -> float:
     """Return the seconds from the command to the first label."""
     link = redis.Redis.from_url(url)
     link.flushall()
-    command = [sys.executable, "-m", "sortgate", "worker", "--models", str(bundle.parent.parent)]
-    command += ["--queues", f"{QUEUE}={bundle.parent.name}", "--concurrency", str(processes), "--loglevel", "warning"]
     with Client(url, queue=QUEUE) as client:
         client.submit(["the first text"])
         started = time.perf_counter()
@@ -42,13 +39,12 @@ def start_s(url: str, bundle: Path, processes: int) -> float:
 
         def ready() -> bool:
             nonlocal ended
-            time.sleep(0.002)
             if not link.xlen(keys.results(QUEUE)):
                 return False
             ended = time.perf_counter()
             return True
 
-        with running(command, {"SORTGATE_REDIS_URL": url}, ready):
+        with running(worker_command(bundle, processes, QUEUE), {"SORTGATE_REDIS_URL": url}, ready):
             return ended - started
 
 

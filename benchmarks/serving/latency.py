@@ -69,12 +69,8 @@ def floor(url: str, bundle: Path) -> Iterator[Callable[[str], Any]]:
         return link.blpop(["raw:reply"], timeout=60)
 
     env = {"BENCH_BROKER": database, "BENCH_BUNDLE": str(bundle)}
-    with running([sys.executable, "raw_loop.py"], env, lambda: _pause(0.1) or bool(link.exists("raw:ready"))):
+    with running([sys.executable, "raw_loop.py"], env, lambda: bool(link.exists("raw:ready"))):
         yield ask
-
-
-def _pause(seconds: float) -> None:
-    time.sleep(seconds)
 
 
 def idle(url: str, bundle: Path, texts: Sequence[str], asks: int, rounds: int, processes: int) -> dict[str, Any]:

@@ -36,11 +36,19 @@ def running(command: list[str], env: Mapping[str, str], ready: Callable[[], bool
                 if child.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     raise SystemExit(f"{' '.join(command)} did not start:\n{log.read().decode()}")
+                time.sleep(0.002)
             yield psutil.Process(child.pid)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def worker_command(bundle: Path, processes: int, queue: str) -> list[str]:
+    """Return the command of ``sortgate worker`` for one bundle."""
+    command = [sys.executable, "-m", "sortgate", "worker", "--models", str(bundle.parent.parent)]
+    command += ["--queues", f"{queue}={bundle.parent.name}", "--concurrency", str(processes), "--loglevel", "warning"]
+    return command
 
 
 class Serving(NamedTuple):
@@ -53,8 +61,6 @@ class Serving(NamedTuple):
 @contextlib.contextmanager
 def serving(url: str, bundle: Path, processes: int, queue: str = "bench") -> Iterator[Serving]:
     """Run ``sortgate worker`` until the end of the block."""
-    command = [sys.executable, "-m", "sortgate", "worker", "--models", str(bundle.parent.parent)]
-    command += ["--queues", f"{queue}={bundle.parent.name}", "--concurrency", str(processes), "--loglevel", "warning"]
     with Client(url, queue=queue) as client:
 
         def ready() -> bool:
@@ -63,7 +69,7 @@ def serving(url: str, bundle: Path, processes: int, queue: str = "bench") -> Ite
             except ResultTimeoutError:
                 return False
 
-        with running(command, {"SORTGATE_REDIS_URL": url}, ready) as worker:
+        with running(worker_command(bundle, processes, queue), {"SORTGATE_REDIS_URL": url}, ready) as worker:
             yield Serving(worker, client)
 
 

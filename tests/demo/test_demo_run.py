@@ -7,11 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import psutil
@@ -24,6 +21,7 @@ from sortgate.demo.material import Material
 from sortgate.demo.processes import Crew, DemoError
 from sortgate.demo.report import Report, Sample, show_report
 from sortgate.demo.run import serve
+from waiting import wait_for
 
 TEXTS = [f"hello world [bold]number[/] {i}" for i in range(700)]
 
@@ -77,8 +75,8 @@ def test_leaves_nothing_behind_when_stopped(tmp_path: Path, signum: int) -> None
         [sys.executable, "-m", "sortgate", "demo", "--texts", "50"],
         env={**env, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    below = wait_for(lambda: psutil.Process(demo.pid).children(recursive=True))
-    wait_for(lambda: list(tmp_path.glob("sortgate-demo-*")))
+    below = wait_for(lambda: psutil.Process(demo.pid).children(recursive=True), 30.0)
+    wait_for(lambda: list(tmp_path.glob("sortgate-demo-*")), 30.0)
     demo.send_signal(signum)
     _, said = demo.communicate(timeout=60)
     assert demo.returncode == 128 + signum
@@ -157,11 +155,3 @@ def children() -> list[psutil.Process]:
     return [
         child for child in found if "sortgate" in " ".join(child.cmdline()) and "guard" not in " ".join(child.cmdline())
     ]
-
-
-def wait_for(condition: Callable[[], Any], timeout: float = 30.0) -> Any:
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "condition not met in time"
-        time.sleep(0.02)
-    return value

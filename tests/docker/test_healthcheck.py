@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from scraping import free_port, wait_for
+from scraping import free_port
 from sortgate import Client
+from waiting import wait_for
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docker" / "healthcheck.py"
 

@@ -111,9 +111,6 @@ def test_worker_image_installs_starts_answers_and_stops(
         assert result.model is not None
         assert result.model.startswith("toy/")
         check = [bin_dir / "python", root / "opt/sortgate/healthcheck.py"]
-        # an orchestrator asks again and again; the first label may come before the broker's link is up
-        while subprocess.run(check, env=env, check=False, timeout=30).returncode and time.perf_counter() < started + 60:
-            time.sleep(0.5)
         assert subprocess.run(check, env=env, check=False, timeout=30).returncode == 0
         os.kill(worker.pid, getattr(signal, final.last("STOPSIGNAL")))
         output, _ = worker.communicate(timeout=30)

@@ -17,23 +17,11 @@ import pytest
 
 from faultrun import FaultRun
 from sortgate.embedded import EmbeddedRedis
-from sortgate.faults import ChaosProxy
 
 COLUMNS = (
     "attempted", "acknowledged", "ok", "lost", "unexpected", "duplicated", "recovered", "computed_twice", "reclaimed",
     "healed_s",
 )  # fmt: skip
-
-
-#: A test of the matrix is named after its row.
-ROW = re.compile(r"test_[wbncp]\d+_")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow rows, which together take longer than CI may."""
-    for item in items:
-        if ROW.match(item.name) and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.matrix)
 
 
 @pytest.fixture
@@ -65,14 +53,6 @@ def fault_run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 def run(fault_run: Callable[[str], FaultRun], redis_url: str) -> FaultRun:
     """A run on the shared, empty Redis."""
     return fault_run(redis_url)
-
-
-@pytest.fixture
-def proxy(redis_server: EmbeddedRedis, redis_url: str) -> Iterator[ChaosProxy]:
-    """A chaos proxy before the shared Redis."""
-    assert redis_url
-    with ChaosProxy(redis_server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -18,12 +18,13 @@ import psutil
 import pytest
 import redis as redis_py
 
-from faultrun import FAST, SLACK_S, FaultRun, seeds, wait_for
+from faultrun import FAST, SLACK_S, FaultRun, seeds
 from sortgate import keys
 from sortgate.cli.doctor import Finding, examine
 from sortgate.embedded import EmbeddedRedis, find_server
 from sortgate.errors import BrokerError, ConfigurationError, QueueFullError
 from sortgate.settings import Settings
+from waiting import wait_for
 
 StartWorker = Callable[..., Any]
 StartRun = Callable[[str], FaultRun]
@@ -240,8 +241,8 @@ def test_b5_redis_reloads_or_rewrites_under_load(
     with run.producing(chunk=100):
         for _ in range(5):
             time.sleep(0.4)
-            with contextlib.suppress(redis_py.ResponseError):  # the last one may still be going on
-                run.redis.execute_command(*fault.split())
+            wait_for(lambda: not run.redis.info("persistence")["aof_rewrite_in_progress"])
+            run.redis.execute_command(*fault.split())
     run.check()
 
 

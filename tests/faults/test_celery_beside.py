@@ -20,10 +20,10 @@ import msgspec
 import pytest
 import redis as redis_py
 
-from faultrun import wait_for
 from sortgate.audit import QueueAudit, audit
 from sortgate.embedded import EmbeddedRedis
 from sortgate.faults import ChaosProxy, Trigger
+from waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from faultrun import FAST, FaultRun, seeds, texts, wait_for
+from faultrun import FAST, FaultRun, seeds, texts
 from sortgate import Client, keys
 from sortgate.errors import BrokerError
 from sortgate.faults import ChaosProxy, Trigger
 from sortgate.settings import Settings
+from waiting import wait_for
 
 pytestmark = pytest.mark.slow
 StartWorker = Callable[..., Any]

@@ -20,10 +20,11 @@ import psutil
 import pytest
 from onnx import helper, numpy_helper
 
-from faultrun import FAST, LEASE_AND_SWEEP_S, SLACK_S, FaultRun, seeds, texts, wait_for
+from faultrun import FAST, LEASE_AND_SWEEP_S, SLACK_S, FaultRun, seeds, texts
 from sortgate import Client, keys
 from sortgate.faults import ChaosProxy, Trigger
 from sortgate.streams.scripts import script_sha
+from waiting import wait_for
 
 StartWorker = Callable[..., Any]
 MakeBundle = Callable[..., Path]
@@ -246,7 +247,7 @@ def test_w6_a_worker_is_killed_around_its_commit(
     if before:
         trigger = proxy.up.trigger = Trigger(script_sha("commit").encode(), 0, "hold")
     else:
-        trigger = proxy.down.trigger = Trigger(b"*5\r\n:10\r\n", 0, "hold")  # the reply: 10 are answered
+        trigger = proxy.down.trigger = Trigger(b"*10\r\n:10\r\n", 0, "hold")  # the reply: 10 are answered
     run.submit(10)
     wait_for(lambda: trigger.fired, what=moment)
     assert run.redis.xlen(keys.results("toy")) == (0 if before else 10)

@@ -13,11 +13,13 @@ import psutil
 import pytest
 import redis as redis_py
 
-from scraping import Scrape, free_port, page, probe, scrape, wait_for
+from scraping import Scrape, free_port, page, probe, scrape
 from sortgate import Classifier, Client, keys
 from sortgate.embedded import EmbeddedRedis
+from sortgate.textpath import Encoded
 from sortgate.types import PRIORITIES
 from sortgate.worker.figures import STATUSES
+from waiting import wait_for
 
 StartWorker = Callable[..., Any]
 TEXTS = [f"confidential hello world number {i} please {'help ' * (i % 17)}" for i in range(400)]
@@ -112,7 +114,7 @@ def test_numbers_add_up_at_every_scrape_under_work(
 
     # the batching metrics, against the classifier itself
     classifier = Classifier.load(toy_bundle)
-    tokens = sum(len(item.ids) for item in classifier.text_path.encode(TEXTS))  # type: ignore[union-attr]
+    tokens = sum(len(item) for item in classifier.text_path.encode(TEXTS) if isinstance(item, Encoded))
     assert sample["sortgate_batch_tokens_sum"]["toy"] == pytest.approx(20 * tokens, rel=0.001)
     assert sample["sortgate_batch_texts_sum"]["toy"] == sample["sortgate_wait_seconds_count"]["toy"] == accepted
     batches = sample["sortgate_batch_texts_count"]["toy"]

@@ -18,16 +18,10 @@ import redis as redis_py
 from sortgate import Classifier, Client, keys
 from sortgate.audit import audit
 from sortgate.errors import ResultError
+from waiting import wait_for
 
 StartWorker = Callable[..., Any]
 TEXTS = [f"hello world number {i} please {'help ' * (i % 17)}" for i in range(400)]
-
-
-def wait_for(condition: Callable[[], bool], timeout: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "condition not met in time"
-        time.sleep(0.02)
 
 
 def test_stream_gives_the_labels_of_the_classifier(start_worker: StartWorker, redis_url: str, toy_bundle: Path) -> None:
@@ -65,7 +59,7 @@ def test_raw_redis_commands_are_enough(start_worker: StartWorker, redis: redis_p
     [[_, [(_, fields)]]] = redis.xread({reply: "0"}, block=10_000)
     assert (fields["v"], fields["id"], fields["status"]) == ("1", "1", "ok")
     assert json.loads(fields["labels"])[0][0] == fields["label"]
-    wait_for(lambda: redis.xlen("sortgate:{toy}:results") == 2)
+    wait_for(lambda: redis.xlen("sortgate:{toy}:results") == 2, 30.0)
     rest = [fields for _, fields in redis.xrange("sortgate:{toy}:results")]
     assert {(f["status"], f.get("code"), f.get("meta")) for f in rest} == {
         ("ok", None, "mine"),
@@ -108,7 +102,7 @@ def test_a_second_worker_joins_and_leaves(start_worker: StartWorker, redis_url: 
             time.sleep(0.1)
             return done().get(second.pid, 0) > 0 and done().get(first.pid, 0) > 0
 
-        wait_for(both_answered)
+        wait_for(both_answered, 30.0)
         assert second.stop() == 0
         answered = [r.id for r in client.results(max=len(ids), timeout=60)]
     found = audit(ids, ids, answered)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sortgate.journal import Journal
 from sortgate.settings import Settings
 from sortgate.streams.outcome import Outcome, audit_queue
 from sortgate.types import Result
+from waiting import wait_for
 
 #: With how many seeds the rows with chance in them run.
 SEEDS = int(os.environ.get("SORTGATE_FAULT_SEEDS", "3"))
@@ -43,13 +44,6 @@ def seeds(*, quick: bool = False) -> pytest.MarkDecorator:
 def texts(count: int) -> list[str]:
     """Return ``count`` texts of mixed length; all say hello."""
     return [f"text number {i} says hello {'again ' * (i % 23)}" for i in range(count)]
-
-
-def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0, what: str = "condition") -> None:
-    ends = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < ends, f"{what}: not in {timeout_s:g} s"
-        time.sleep(0.01)
 
 
 class FaultRun:

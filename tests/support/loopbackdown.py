@@ -15,8 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from faultrun import FAST, FaultRun, wait_for
+from faultrun import FAST, FaultRun
 from sortgate.embedded import EmbeddedRedis
+from waiting import wait_for
 
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -53,14 +50,3 @@ def scrape(port: int) -> Scrape:
             labels = ",".join(value for _, value in sorted(sample.labels.items()))
             found.setdefault(sample.name, {})[labels] = sample.value
     return found
-
-
-def wait_for(condition: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait until a condition is met; of a sample that no scrape holds yet (KeyError) it is not."""
-    ends = time.monotonic() + timeout
-    while True:
-        with contextlib.suppress(KeyError):
-            if condition():
-                return
-        assert time.monotonic() < ends, "condition not met in time"
-        time.sleep(0.05)

@@ -15,7 +15,6 @@ import redis as redis_py
 from kombu.asynchronous import Hub
 
 from sortgate import Client, keys
-from sortgate.embedded import EmbeddedRedis
 from sortgate.faults import ChaosProxy
 from sortgate.messages import parse_request, result_fields
 from sortgate.settings import Settings
@@ -68,13 +67,6 @@ class Harness:
         for link in self.consumer._links:
             link.close()  # or Redis would hand it the next test's texts
         self.hub.close()
-
-
-@pytest.fixture
-def proxy(redis_server: EmbeddedRedis, redis_url: str) -> Iterator[ChaosProxy]:
-    assert redis_url
-    with ChaosProxy(redis_server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -329,7 +321,7 @@ def test_figures_that_redis_refuses_to_give_break_no_link(
     harness.run(lambda: harness.consumer.report().state is not None)
     socket = harness.consumer._commands._socket
     monkeypatch.setattr(stream, "state_command", lambda queue: ("FORBIDDEN", queue))
-    harness.run(lambda: harness.consumer._state_refused)
+    harness.run(lambda: harness.consumer._watch.refused)
     ids = client.submit(["a", "b"])
     harness.run(lambda: sorted(answers(redis)) == sorted(ids))
     assert harness.consumer._commands._socket is socket

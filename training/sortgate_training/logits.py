@@ -29,7 +29,7 @@ def onnx_logits(
         order: in which texts are put into batches; by length when None. The result is in the order of ``texts``.
     """
     if order is None:
-        order = np.argsort([len(text.ids) for text in texts], kind="stable")
+        order = np.argsort([len(text) for text in texts], kind="stable")
     parts = []
     for start in range(0, len(order), rows):
         chosen = [texts[index].ids for index in order[start : start + rows]]

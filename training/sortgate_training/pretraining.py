@@ -75,7 +75,7 @@ def pretrain(
     path = TextPath.create(config.text, registry, config.limits)
     path.fit(corpus.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    ids = [item.ids for item in path.encode(corpus.texts) if isinstance(item, Encoded) and len(item.ids) > 1]
+    ids = [item.ids for item in path.encode(corpus.texts) if isinstance(item, Encoded) and len(item) > 1]
     if len(ids) < 10:
         raise DataError(f"{corpus.source}: {len(ids)} texts of two tokens or more; pretraining needs 10 at least")
     order = np.random.default_rng(config.seed).permutation(len(ids)).tolist()

@@ -92,7 +92,7 @@ def _judge(classifier: Classifier, texts: Sequence[str]) -> tuple[list[Predictio
         for row, prediction in zip(kept, classifier.text_path.postprocess(made), strict=True):
             predictions[row] = prediction
     truncated = np.array([item.truncated for item in good], dtype=np.int64)
-    tokens = np.array([len(item.ids) for item in good], dtype=np.int64) + truncated
+    tokens = np.array([len(item) for item in good], dtype=np.int64) + truncated
     rows = np.array(kept, dtype=np.int64)
     errors = len(encoded) - len(kept)
     return predictions, Judged(texts, [], [], classifier.labels, rows, logits, tokens, errors, truncated)

@@ -22,7 +22,7 @@ def read_plain(path: Path, limit: int) -> bytes:
     # A hard link is not refused: tools that copy folders make them, and only the verified bytes are ever used.
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        with os.fdopen(descriptor, "rb") as file:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode):
                 raise BundleIntegrityError(f"{path}: not a plain file; {COPY_AGAIN}")

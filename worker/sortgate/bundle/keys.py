@@ -49,7 +49,7 @@ def create_key(path: Path) -> tuple[Path, str]:
         for target, data, mode in ((public_path, public, 0o644), (path, private, 0o600)):
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             written.append(target)
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
     except OSError as error:
         for target in written:

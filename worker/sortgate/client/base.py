@@ -135,6 +135,10 @@ class BaseClient:
         self.journal = journal
         #: Reply streams that are no longer needed; deleted along with the next call, or by ``close``.
         self._spent: deque[str] = deque()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what :meth:`__init__` has no settings for before: the connections."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({without_password(self.settings.redis_url)!r}, queue={self.queue!r})"

@@ -15,8 +15,6 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
-from sortgate.journal import Journal
-from sortgate.settings import Settings
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -34,26 +32,7 @@ class Client(BaseClient):
             print(client.classify("My screen stays black").label)
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        queue: str = "",
-        *,
-        priority: Priority = "normal",
-        producer: str | None = None,
-        reconnect_s: float = 30.0,
-        settings: Settings | None = None,
-        journal: Journal | None = None,
-    ) -> None:
-        super().__init__(
-            url,
-            queue,
-            priority=priority,
-            producer=producer,
-            reconnect_s=reconnect_s,
-            settings=settings,
-            journal=journal,
-        )
+    def _prepare(self) -> None:
         self._redis = create_redis(self.settings)
         self._redis.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
 

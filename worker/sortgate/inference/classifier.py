@@ -15,7 +15,6 @@ from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
 from sortgate.inference.scoring import Scorer
 from sortgate.inference.session import FloatArray, Session
-from sortgate.pieces import ID_BYTES
 from sortgate.plugins import Registry, create_registry_for
 from sortgate.settings import Settings
 from sortgate.textpath import Encoded, TextPath
@@ -163,7 +162,7 @@ class Classifier:
 
         Computed in length-sorted sub-batches of at most ``max_rows`` texts.
         """
-        lengths = [len(item.packed) // ID_BYTES for item in encoded]
+        lengths = list(map(len, encoded))
         out = np.empty((len(encoded), len(self.labels)), dtype=np.float32)
         run, spent = self.session.run, self.spent
         for rows in length_sorted(lengths, max_rows):

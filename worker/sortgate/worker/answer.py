@@ -74,8 +74,6 @@ def answer_batch(
 
 
 def _refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:
-    if request.problem is None and request.deadline_ms is None and request.model is None:
-        return None
     if request.problem is not None:
         return ("rejected", *request.problem)
     if request.deadline_ms is not None and request.deadline_ms < now_ms:

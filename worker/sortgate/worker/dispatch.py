@@ -60,6 +60,7 @@ class Dispatcher:
         self._open = True
         self._guard.resume(hub)
         self.fill()
+        self._tell()  # not only at the next tick: the worker is ready now
 
     def tick(self) -> None:
         """Let every queue do what is due.
@@ -75,6 +76,10 @@ class Dispatcher:
             self._pool.maintain_pool()
         for consumer in self.consumers.values():
             consumer.tick()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the monitor how things are, if anyone may ask it."""
         if self._settings.metrics_port:
             self.monitor.turned([consumer.report() for consumer in self.consumers.values()], len(self._running))
 

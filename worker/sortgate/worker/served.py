@@ -86,5 +86,6 @@ def preflight(settings: Settings) -> None:
     """
     check_bundles(served_bundles(settings.queues, settings.models_dir))
     check_redis(settings)
+    # only tried here: Celery prints its banner before the worker opens it
     if (endpoint := Endpoint.from_settings(settings)) is not None:
         endpoint.close()

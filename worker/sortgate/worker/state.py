@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import hiredis
 import msgspec
+from celery.utils.log import get_logger
 
 from sortgate import keys
+from sortgate.settings import Settings
 from sortgate.streams.scripts import script_sha
 from sortgate.types import PRIORITIES
+from sortgate.worker.link import LinkLost
+
+logger = get_logger(__name__)
 
 #: How often a worker with metrics asks for it, in seconds.
 STATE_S = 2.0
@@ -34,6 +41,50 @@ class QueueState(msgspec.Struct, frozen=True):
     results: int
     dead: int
     totals: dict[str, int]
+
+
+class StateWatch:
+    """Asks Redis now and then for what it knows of a queue, where metrics are wanted.
+
+    Args:
+        queue: its name.
+        settings: whether there is a port for metrics, and how old the state may be.
+
+    Attributes:
+        state: what Redis said last; None before that.
+        heard_at: when it said anything (``time.monotonic``), at first when this was made.
+        refused: whether it has refused to say.
+    """
+
+    def __init__(self, queue: str, settings: Settings) -> None:
+        self.state: QueueState | None = None
+        self.heard_at = time.monotonic()
+        self.refused = False
+        self._queue = queue
+        self._pause_s = min(STATE_S, settings.health_limit_s / 4.0) if settings.metrics_port else float("inf")
+        self._due_at = 0.0 if settings.metrics_port else float("inf")
+
+    def due(self, now: float) -> bool:
+        """Return whether to ask now, and take it that it is done."""
+        if now < self._due_at:
+            return False
+        self._due_at = now + self._pause_s
+        return True
+
+    def take(self, reply: Any) -> None:
+        """Take the reply.
+
+        Raises:
+            LinkLost: Redis has forgotten its scripts, which a new link loads again.
+        """
+        self.heard_at = time.monotonic()
+        if not isinstance(reply, hiredis.ReplyError):
+            self.state = parse_state(reply)
+        elif str(reply).startswith("NOSCRIPT"):
+            raise LinkLost(str(reply))
+        elif not self.refused:  # a right that is missing, say: metrics never keep a text from being answered
+            self.refused = True
+            logger.warning("queue %s: its metrics lack what Redis knows of it: %s", self._queue, reply)
 
 
 def state_command(queue: str) -> tuple[str | int, ...]:

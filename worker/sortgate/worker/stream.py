@@ -31,7 +31,7 @@ from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
 from sortgate.worker.report import QueueReport
 from sortgate.worker.shares import shares
-from sortgate.worker.state import STATE_S, QueueState, parse_state, state_command
+from sortgate.worker.state import StateWatch, state_command
 
 logger = get_logger(__name__)
 
@@ -82,10 +82,8 @@ class QueueConsumer:
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
         self._scripts = (*_SCRIPTS, "state") if settings.metrics_port else _SCRIPTS
-        self._state: QueueState | None = None
-        self._state_at = 0.0
-        self._state_refused = False
-        self._progress_at = self._heard_at = time.monotonic()
+        self._watch = StateWatch(queue, settings)
+        self._progress_at = time.monotonic()
 
     # -- event loop -------------------------------------------------------------------------------------------------
 
@@ -117,9 +115,8 @@ class QueueConsumer:
             if now >= self._sweep_at and not self._stopping:
                 self._sweep_at = now + self._settings.sweep_s
                 self._sweep()
-            if now >= self._state_at and self._settings.metrics_port:
-                self._state_at = now + min(STATE_S, self._settings.health_limit_s / 4.0)
-                self._commands.send(self._on_state, *state_command(self.queue))
+            if self._watch.due(now):
+                self._commands.send(self._watch.take, *state_command(self.queue))
             self._read()
         except LinkLost as error:
             self._lost(error)
@@ -339,22 +336,12 @@ class QueueConsumer:
 
     # -- metrics ----------------------------------------------------------------------------------------------------
 
-    def _on_state(self, reply: Any) -> None:
-        self._heard_at = time.monotonic()
-        if not isinstance(reply, hiredis.ReplyError):
-            self._state = parse_state(reply)
-        elif str(reply).startswith("NOSCRIPT"):
-            raise LinkLost(str(reply))
-        elif not self._state_refused:  # a right that is missing, say: metrics never keep a text from being answered
-            self._state_refused = True
-            logger.warning("queue %s: its metrics lack what Redis knows of it: %s", self.queue, reply)
-
     def report(self) -> QueueReport:
         """Return what is to be told of the queue now; figures and texts in hand belong together."""
         report = QueueReport(
             queue=self.queue, connected=self._connected, paused=self._results_full, in_flight=len(self.hand),
-            waiting=self.hand.waiting, figures=self.figures.copy(), state=self._state, heard_at=self._heard_at,
-            progress_at=self._progress_at,
+            waiting=self.hand.waiting, figures=self.figures.copy(), state=self._watch.state,
+            heard_at=self._watch.heard_at, progress_at=self._progress_at,
         )  # fmt: skip
         if not report.has_work:  # from now on counts the time without progress, once there is some
             self._progress_at = time.monotonic()
