@@ -130,7 +130,18 @@ def test_the_readme_names_every_key() -> None:
         assert listed == names
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(10, 30), (100, 25), (312, 9), (624, 5), (625, 4), (5000, 4)])
-def test_few_texts_get_more_epochs(steps: int, epochs: int) -> None:
-    assert TrainingConfig().epochs_of(steps) == epochs
-    assert TrainingConfig(epochs=3).epochs_of(steps) == 3
+@pytest.mark.parametrize(
+    ("steps", "tokens", "epochs"),
+    [
+        (10, 5_000, 30),
+        (100, 50_000, 25),
+        (312, 10**6, 9),
+        (624, 10**6, 5),
+        (625, 10**6, 4),
+        (312, 4 * 10**6, 5),
+        (5000, 10**8, 4),
+    ],
+)
+def test_few_texts_get_more_epochs_unless_they_are_long(steps: int, tokens: int, epochs: int) -> None:
+    assert TrainingConfig().epochs_of(steps, tokens) == epochs
+    assert TrainingConfig(epochs=3).epochs_of(steps, tokens) == 3

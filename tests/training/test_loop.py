@@ -45,6 +45,8 @@ class Scale(nn.Module):
 class Texts:
     """Three batches of two texts; ``before`` runs ahead of each."""
 
+    tokens = 12
+
     def __init__(self, before: Callable[[int], None] = lambda _: None) -> None:
         self.made = 0
         self.before = before

@@ -62,7 +62,7 @@ def test_tables_are_the_regression(labels: int) -> None:
     coefficients = np.random.default_rng(2).standard_normal((labels, x.shape[1]))
     intercept = np.arange(labels) / 3
     expected = x @ coefficients.T + intercept
-    tables = features.tables(Fit(Penalty(1.0), coefficients, intercept))
+    tables = features.tables(Fit((Penalty(1.0),), coefficients, intercept))
     np.testing.assert_allclose(tables.logits(judged), expected, atol=1e-4)
     padded = judged.batch(range(len(judged)))
     np.testing.assert_allclose(NgramPath(tables)(padded.ids).numpy(), expected, atol=1e-4)

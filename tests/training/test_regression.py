@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from sortgate_training.regression import STRENGTHS, Penalty, Regression, _scales
+from sortgate_training.regression import STRENGTHS, Penalty, Regression, _squared_ratios
 
 LABELS = 3
 
@@ -32,16 +32,18 @@ def objective(x: Any, targets: Any, fit: Any, scales: Any) -> float:
         losses = -np.log(np.where(targets, expit(logits), expit(-logits))).sum()
     else:
         losses = -log_softmax(logits, axis=1)[np.arange(len(targets)), targets].sum()
-    return float(losses + 0.5 * ((fit.coefficients.T / scales) ** 2).sum() / fit.penalty.strength)
+    return float(losses + 0.5 * ((fit.coefficients.T / scales) ** 2).sum() / fit.penalties[-1].strength)
 
 
 @pytest.mark.parametrize("sets", [False, True], ids=["one label", "sets"])
-@pytest.mark.parametrize("penalty", [Penalty(4.0), Penalty(16.0, 4.0)], ids=["plain", "scaled"])
+@pytest.mark.parametrize(
+    "penalty", [Penalty(4.0), Penalty(16.0, 1.0), Penalty(16.0, 4.0)], ids=["plain", "scaled", "more"]
+)
 def test_no_weight_could_be_better(penalty: Penalty, sets: bool) -> None:
     x, targets = made(300, 0, sets=sets)
-    fit = Regression(x, targets, LABELS, 500).again(penalty)
+    fit = Regression(x, targets, LABELS, 500).again((Penalty(1.0, 1.0), penalty))
     truth = (targets if sets else np.eye(LABELS)[targets]).astype(np.float32)
-    scales = _scales(x, truth) if penalty.scaled_from else 1.0
+    scales = np.sqrt((1 + penalty.ratios * _squared_ratios(x, truth)) / (1 + penalty.ratios))
     least = objective(x, targets, fit, scales)
     generator = np.random.default_rng(2)
     for size in (0.1, 0.01):
@@ -52,7 +54,7 @@ def test_no_weight_could_be_better(penalty: Penalty, sets: bool) -> None:
 
 def test_without_scales_it_is_scikit_learns() -> None:
     x, targets = made(300, 0)
-    fit = Regression(x, targets, LABELS, 500).again(Penalty(1.0))
+    fit = Regression(x, targets, LABELS, 500).again((Penalty(1.0),))
     theirs = LogisticRegression(C=1.0, max_iter=500, tol=1e-8).fit(x, targets)
     np.testing.assert_allclose(fit.coefficients, theirs.coef_, atol=2e-3)
 
@@ -61,11 +63,8 @@ def test_what_speaks_for_a_label_may_weigh_more() -> None:
     # the first feature in all texts, the second in all of label 0, the third in one text of each
     rows = [[1, 1, 0]] * 9 + [[1, 1, 1]] + [[1, 0, 0]] * 9 + [[1, 0, 1]]
     truth = np.repeat(np.eye(2, dtype=np.float32), 10, axis=0)
-    scales = _scales(sparse.csr_matrix(np.array(rows, dtype=np.float32)), truth)
-    np.testing.assert_allclose(scales[0], np.sqrt(0.5), atol=1e-6)
-    np.testing.assert_allclose(scales[2], np.sqrt(0.5), atol=1e-6)
-    ratio = np.log((11 / 12) / (1 / 12)) ** 2
-    np.testing.assert_allclose(scales[1], np.sqrt((1 + ratio / (ratio / 3)) / 2), rtol=1e-5)
+    squares = _squared_ratios(sparse.csr_matrix(np.array(rows, dtype=np.float32)), truth)
+    np.testing.assert_allclose(squares, [[0, 0], [3, 3], [0, 0]], atol=1e-6)  # over their mean
 
 
 @pytest.mark.parametrize("sets", [False, True], ids=["one label", "sets"])
@@ -74,17 +73,17 @@ def test_a_search_takes_the_best_and_it_can_be_found_again(sets: bool) -> None:
     held_out, truth = made(2000, 7, sets=sets)
     found = Regression(x, targets, LABELS, 60).search(held_out, truth)
 
-    def loss(penalty: Penalty) -> float:
-        fit = Regression(x, targets, LABELS, 60).again(penalty)
+    def loss(*penalties: Penalty) -> float:
+        fit = Regression(x, targets, LABELS, 60).again(penalties)
         logits = held_out @ fit.coefficients.T + fit.intercept
         if sets:
             return float(-np.log(np.where(truth, expit(logits), expit(-logits))).sum(axis=1).mean())
         return float(-log_softmax(logits, axis=1)[np.arange(len(truth)), truth].mean())
 
-    again = Regression(x, targets, LABELS, 60).again(found.penalty)
+    again = Regression(x, targets, LABELS, 60).again(found.penalties)
     np.testing.assert_allclose(again.coefficients, found.coefficients, atol=0.02)
-    plain = [loss(Penalty(strength)) for strength in STRENGTHS]
-    assert loss(found.penalty) <= min(plain) + 1e-3
+    others = [loss(Penalty(strength, ratios)) for strength in STRENGTHS for ratios in (0.0, 1.0)]
+    assert loss(*found.penalties) <= min(others) + 1e-3
 
 
 def test_scales_are_left_out_where_they_do_harm() -> None:
@@ -95,4 +94,4 @@ def test_scales_are_left_out_where_they_do_harm() -> None:
     x = sparse.csr_matrix(np.hstack([amounts, noise]))
     targets = (amounts[:, 0] > 0.5).astype(int)
     found = Regression(x[:200], targets[:200], 2, 60).search(x[200:], targets[200:])
-    assert found.penalty.scaled_from == 0.0
+    assert found.penalties[-1].ratios == 0.0

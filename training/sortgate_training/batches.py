@@ -108,6 +108,8 @@ class TrainingBatches:
         self, texts: EncodedTexts, *, batch_size: int, batch_tokens: int, seed: int, rates: FloatArray | None = None
     ) -> None:
         self.texts = texts
+        #: in an epoch; about as many where texts are drawn
+        self.tokens = int(texts.lengths.sum())
         self._rates = rates
         self._bounds = {"batch_size": batch_size, "batch_tokens": batch_tokens}
         self._generator = np.random.default_rng(seed)

@@ -15,8 +15,8 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
-#: Bounds of ``epochs`` where the data decides, and the steps that few texts get at least.
-LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS = 4, 30, 2_500
+#: Bounds of ``epochs`` where the data decides, the steps that few texts get at least, and the tokens that bound these.
+LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS, ENOUGH_TOKENS = 4, 30, 2_500, 20_000_000
 #: Training tokens up to which ``refit = "auto"`` trains twice.
 MOST_REFIT_TOKENS = 3_000_000
 
@@ -187,8 +187,8 @@ class TrainingConfig(_Section, frozen=True):
 
     Attributes:
         preset: whose values (:mod:`sortgate_training.presets`) stand in for the defaults.
-        epochs: passes over the training texts at most; ``auto`` is as many as make 2,500 steps, at least 4 and at
-            most 30.
+        epochs: passes over the training texts at most; ``auto`` is as many as make 2,500 steps, or 20 million tokens
+            where that are fewer, at least 4 and at most 30.
         patience: epochs without a better ``metric`` on the validation texts after which training stops.
         metric: decides which epoch is the best, with the n-gram path included: the loss, macro-F1 (the lower loss among
             equal ones) or accuracy (likewise). ``auto`` is the loss, since next to a good n-gram path the others
@@ -206,7 +206,7 @@ class TrainingConfig(_Section, frozen=True):
     """
 
     text: TextConfig = msgspec.field(default_factory=TextConfig)
-    limits: TextLimits = TextLimits(truncation="head_tail")
+    limits: TextLimits = TextLimits(max_tokens=800, truncation="head_tail")
     vocabulary: VocabularyConfig = VocabularyConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
@@ -242,11 +242,12 @@ class TrainingConfig(_Section, frozen=True):
         }
         return [key for key in used if used[key]]
 
-    def epochs_of(self, steps: int) -> int:
-        """Return how many epochs there are at most, given the steps of one."""
+    def epochs_of(self, steps: int, tokens: int) -> int:
+        """Return how many epochs there are at most, given the steps and tokens of one."""
         if self.epochs != "auto":
             return self.epochs
-        return min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-LEAST_STEPS // steps)))
+        enough = min(-(-LEAST_STEPS // steps), -(-ENOUGH_TOKENS // tokens))
+        return min(MOST_EPOCHS, max(LEAST_EPOCHS, enough))
 
     def refits(self, tokens: int) -> bool:
         """Return whether to train again from all texts, given how many tokens the training texts have."""

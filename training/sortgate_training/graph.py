@@ -7,7 +7,7 @@ past a text's length reaches neither the recurrent cells nor the pooling.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sortgate.vocabulary import UNKNOWN_ID
 from sortgate_training.pairs import MULTIPLIERS, NO_KEY
-from sortgate_training.tables import LEAST_NORM, NgramTables
+from sortgate_training.tables import LEAST_NORM, STEP, STEPS, NgramTables
 
 OPSET = 17
 IR_VERSION = 8
@@ -120,7 +120,7 @@ def _ngram_logits(graph: _Graph, tables: NgramTables) -> str:
     for name, number in whole.items():
         graph.constant(f"ngram.{name}", np.array(number, dtype=np.int64))
     graph.constant("ngram.least", np.array(LEAST_NORM, dtype=np.float32))
-    for position in (1, count, count + 1, 2 * count + 1, np.iinfo(np.int64).max):
+    for position in (count, count + 1, 2 * count + 1, np.iinfo(np.int64).max):
         graph.constant(f"at.{position}", np.array([position], dtype=np.int64))
 
     def part(table: str, start: str, end: str, output: str) -> str:
@@ -153,24 +153,87 @@ def _ngram_logits(graph: _Graph, tables: NgramTables) -> str:
         rows.append(graph.node("Where", [f"{name}.hit", f"{name}.number", "zero"], f"{name}.row"))
     graph.node("Max", rows, "ngram.row")  # both choices may be one slot
 
-    graph.node("Gather", ["ngram.words", "ids"], "ngram.words.each")
-    words = graph.node("ReduceSum", ["ngram.words.each", "batch_axis"], "ngram.words.sum", keepdims=0)
-    graph.node("Gather", ["ngram.pairs", "ngram.row"], "ngram.pairs.each")
-    pairs = graph.node("ReduceSum", ["ngram.pairs.each", "batch_axis"], "ngram.pairs.sum", keepdims=0)
+    graph.node("Unsqueeze", [ids, "time_axis"], "ngram.word_rows")
+    graph.node("Unsqueeze", ["ngram.row", "time_axis"], "ngram.pair_rows")
+    both = graph.node("Concat", ["ngram.word_rows", "ngram.pair_rows"], "ngram.both", axis=0)  # [2, batch, time]
+    numbers, factors = _damped(graph, both)
+    sums = {}
+    for name, rows_of, factor in zip(("words", "pairs"), numbers, factors, strict=True):
+        graph.node("Gather", [f"ngram.{name}", rows_of], f"ngram.{name}.each")
+        sums[name] = graph.node("MatMul", [factor, f"ngram.{name}.each"], f"ngram.{name}.sums")  # [batch, 2, columns]
+
     end = f"at.{np.iinfo(np.int64).max}"
-    part(words, "time_axis", f"at.{count + 1}", "ngram.words.weights")
-    graph.node("Add", ["ngram.words.weights", pairs], "ngram.word_part")  # [batch, labels + 1], the norm last
-    part(words, f"at.{count + 1}", end, "ngram.character_part")  # the same
+
+    def columns(sums: str, power: int, start: str, end: str, output: str) -> str:
+        """Return columns of the sums of ``f`` times a row, or of ``f²`` times: ``[batch, columns]``."""
+        graph.node("Gather", [sums, ("zero", "one")[power - 1]], f"{output}.of", axis=1)
+        return part(f"{output}.of", start, end, output)
+
+    word = {}
+    for what, power, start, stop in (
+        ("weights", 1, "time_axis", f"at.{count}"),
+        ("square", 2, f"at.{count}", f"at.{count + 1}"),
+    ):
+        parts = [columns(sums[name], power, start, stop, f"ngram.{name}.{what}") for name in ("words", "pairs")]
+        word[what] = graph.node("Add", parts, f"ngram.word.{what}")
+    characters = {
+        "weights": columns(sums["words"], 1, f"at.{count + 1}", f"at.{2 * count + 1}", "ngram.character.weights"),
+        "square": columns(sums["words"], 1, f"at.{2 * count + 1}", end, "ngram.character.square"),
+    }
     logits = "ngram.bias"
-    for name in ("word", "character"):
-        whole_part = f"ngram.{name}_part"
-        part(whole_part, f"at.{count}", end, f"ngram.{name}.square")
-        graph.node("Max", [f"ngram.{name}.square", "ngram.least"], f"ngram.{name}.bounded")
+    for name, found in (("word", word), ("character", characters)):
+        graph.node("Max", [found["square"], "ngram.least"], f"ngram.{name}.bounded")
         graph.node("Sqrt", [f"ngram.{name}.bounded"], f"ngram.{name}.norm")
-        part(whole_part, "time_axis", f"at.{count}", f"ngram.{name}.sum")
-        graph.node("Div", [f"ngram.{name}.sum", f"ngram.{name}.norm"], f"ngram.{name}.logits")
+        graph.node("Div", [found["weights"], f"ngram.{name}.norm"], f"ngram.{name}.logits")
         logits = graph.node("Add", [f"ngram.{name}.logits", logits], f"ngram.{name}.total")
     return logits
+
+
+def _damped(graph: _Graph, numbers: str) -> tuple[list[str], list[str]]:
+    """Add what counts the same numbers along the last axis of ``[2, batch, time]``; returns names for both halves.
+
+    Of numbers in order, the last of its kind stands for all: ``c`` or more there are where the one ``c − 1`` before it
+    is the same. The others become 0, which looks up nothing.
+
+    Returns:
+        The numbers ``[batch, time]`` of each half, and their factors ``[batch, 2, time]``, ``f`` and ``f²``.
+    """
+    name, margin, end = "ngram.sorted", STEPS[-1] - 1, np.iinfo(np.int64).max
+    graph.constant("ngram.-1", np.array(-1, dtype=np.int64))
+    graph.node("Shape", [numbers], f"{name}.shape")
+    graph.node("Gather", [f"{name}.shape", "feature_axis"], f"{name}.time")
+    values = graph.node("TopK", [numbers, f"{name}.time"], f"{name}.values", more=[f"{name}.places"], axis=2)
+    # a margin of what no number is, wide enough to look beyond both ends
+    graph.node("Gather", [values, "time_axis"], f"{name}.column", axis=2)  # [2, batch, 1]
+    none = graph.node("Min", [f"{name}.column", "ngram.-1"], f"{name}.none")
+    graph.node("Concat", [none] * margin + [values, none], f"{name}.margins", axis=2)
+
+    def neighbour(by: int) -> str:
+        """Return what stands ``by`` after each number."""
+        start, stop = margin + by, by - 1 or end
+        for position in (start, stop):
+            graph.constant(f"at.{position}", np.array([position], dtype=np.int64))
+        return graph.node("Slice", [f"{name}.margins", f"at.{start}", f"at.{stop}", "feature_axis"], f"{name}.by{by}")
+
+    graph.node("Equal", [values, neighbour(1)], f"{name}.goes_on")
+    graph.node("Where", [f"{name}.goes_on", "zero", values], f"{name}.last")
+    graph.constant(f"{name}.step", np.array(STEP, dtype=np.float32))
+    graph.constant(f"{name}.once", np.array(1.0, dtype=np.float32))
+    factor = f"{name}.once"
+    for count in STEPS:
+        graph.node("Equal", [values, neighbour(1 - count)], f"{name}.is{count}")
+        graph.node("Cast", [f"{name}.is{count}"], f"{name}.is{count}.float", to=TensorProto.FLOAT)
+        graph.node("Mul", [f"{name}.is{count}.float", f"{name}.step"], f"{name}.more{count}")
+        factor = graph.node("Add", [f"{name}.more{count}", factor], f"{name}.f{count}")
+    graph.node("Mul", [factor, factor], f"{name}.square")
+    for part in (factor, f"{name}.square"):
+        graph.node("Unsqueeze", [part, "feature_axis"], f"{part}.row")
+    graph.node("Concat", [f"{factor}.row", f"{name}.square.row"], f"{name}.factors", axis=2)  # [2, batch, 2, time]
+    last, factors = (
+        [graph.node("Gather", [f"{name}.{what}", at], f"{name}.{what}.{at}") for at in ("zero", "one")]
+        for what in ("last", "factors")
+    )
+    return last, factors
 
 
 class _Graph:
@@ -186,8 +249,8 @@ class _Graph:
             return
         self._initializers.append(numpy_helper.from_array(value, name))
 
-    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+    def node(self, operator: str, inputs: list[str], output: str, more: Sequence[str] = (), **attributes: Any) -> str:
+        self._nodes.append(helper.make_node(operator, inputs, [output, *more], name=output, **attributes))
         return output
 
     def model(self, labels: int) -> onnx.ModelProto:

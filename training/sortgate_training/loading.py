@@ -59,8 +59,8 @@ def _apply_preset(tables: dict[str, Any]) -> None:
     """Put in the preset's values where nothing else is set; a name that does not exist is left for the check."""
     name = tables.get("preset")
     given = set(_leaves(tables))
-    # a table of limits that is given in part has the struct's own defaults, of which training has another one
-    values = {"limits.truncation": TrainingConfig().limits.truncation}
+    # a table of limits that is given in part has the struct's own defaults, of which training has others
+    values = {f"limits.{key}": value for key, value in msgspec.structs.asdict(TrainingConfig().limits).items()}
     values |= PRESETS.get(name, {}) if isinstance(name, str) else {}
     for key, value in values.items():
         if key not in given:

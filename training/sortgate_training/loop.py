@@ -33,6 +33,8 @@ MAX_LOSS = 1e4
 class Batches(Protocol):
     """The training texts; iterating gives one epoch, in a new order each time."""
 
+    tokens: int  # in an epoch
+
     def __iter__(self) -> Iterator[Batch]: ...
 
     def __len__(self) -> int:
@@ -150,7 +152,7 @@ class _Run:
         self.config, self.watcher, self.control = config, watcher, control
         self.optimizer = Optimizer(config.optimizer, module)
         self.average = WeightAverage(module, config.optimizer.averaging)
-        self.epochs = config.epochs_of(len(batches))
+        self.epochs = config.epochs_of(len(batches), batches.tokens)
         steps = len(batches) * self.epochs
         factor = pace(create_schedule(config.schedule, steps), steps, control.budget)
         self.step = Step(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -15,7 +16,7 @@ from sortgate.vocabulary import FIRST_ID, PADDING_ID, UNKNOWN_ID
 from sortgate_training.config import ModelConfig
 from sortgate_training.embedding import TokenEmbedding
 from sortgate_training.pairs import NO_KEY
-from sortgate_training.tables import LEAST_NORM, NgramTables
+from sortgate_training.tables import LEAST_NORM, NgramTables, damped
 
 
 class RecurrentClassifier(nn.Module):
@@ -140,12 +141,28 @@ class NgramPath(nn.Module):
         left = ids.numpy().astype(np.int64)
         right = np.pad(left[:, 1:], ((0, 0), (0, 1)))
         keys = np.where((left >= FIRST_ID) & (right >= FIRST_ID), left * self.tables.keys.size + right, NO_KEY)
-        words = self.words[ids].sum(dim=1)
-        pairs = self.pairs[torch.from_numpy(self.tables.keys.rows(keys))].sum(dim=1)
-        word_norm = (words[:, count] + pairs[:, count]).clamp_min(LEAST_NORM).sqrt()
+        words, word_squares = _looked_up(self.words, left, count)
+        pairs, pair_squares = _looked_up(self.pairs, self.tables.keys.rows(keys), count)
+        word_norm = (word_squares + pair_squares).clamp_min(LEAST_NORM).sqrt()
         character_norm = words[:, -1].clamp_min(LEAST_NORM).sqrt()
         logits = (words[:, :count] + pairs[:, :count]) / word_norm.unsqueeze(1)
         return logits + words[:, count + 1 : -1] / character_norm.unsqueeze(1) + self.bias
+
+
+def _looked_up(table: torch.Tensor, numbers: npt.NDArray[np.int64], squared: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the sums of the rows for ``numbers [batch, time]``, each ``f`` times, and of one column ``f²`` times.
+
+    Each occurrence has an equal part of ``f`` (:mod:`sortgate_training.tables`).
+    """
+    keys = np.arange(len(numbers))[:, None] * len(table) + numbers
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    shares = (damped(counts) / counts)[inverse].reshape(numbers.shape)
+    squares = (damped(counts) ** 2 / counts)[inverse].reshape(numbers.shape)
+    rows = table[torch.from_numpy(numbers)]
+    return tuple(
+        torch.einsum("bt,bt...->b...", torch.from_numpy(weights.astype(np.float32)), part)
+        for weights, part in ((shares, rows), (squares, rows[:, :, squared]))
+    )  # type: ignore[return-value]
 
 
 class HybridClassifier(nn.Module):

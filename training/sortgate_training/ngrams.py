@@ -1,7 +1,8 @@
 """Fits the n-gram path, a logistic regression over words, word pairs and the characters of words.
 
-Its features are TF-IDF with L2 norms (Salton & Buckley 1988), one norm for words and pairs and one for characters,
-every occurrence counted by itself, so that the fitted model is sums of table rows: :mod:`sortgate_training.tables`.
+Its features are TF-IDF with L2 norms (Salton & Buckley 1988), one norm for words and pairs and one for characters. A
+term's frequency is damped: what a text repeats over and over, a name mostly, would outweigh what it says. Every part
+is one of a token or of a pair of them, so that the fitted model is sums of table rows: :mod:`sortgate_training.tables`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from sortgate_training.batches import EncodedTexts
 from sortgate_training.config import NgramConfig
 from sortgate_training.pairs import build_pair_table, pair_keys
 from sortgate_training.regression import Fit, Penalty, Regression
-from sortgate_training.tables import LEAST_NORM, NgramTables, text_rows
+from sortgate_training.tables import LEAST_NORM, NgramTables, count_distinct, damped, text_rows
 
 #: Texts whose features are made at once.
 BLOCK = 2_000
+#: What the features of characters are multiplied by, so that the penalty falls on them four times as hard.
+CHARACTERS = 0.5
 
 
 def fit_ngrams(
@@ -32,24 +35,24 @@ def fit_ngrams(
     labels: int,
     config: NgramConfig,
     *,
-    penalty: Penalty | None = None,
+    penalties: tuple[Penalty, ...] = (),
 ) -> NgramTables:
     """Fit the path; the penalty is the best of those tried on the validation texts, or given.
 
     Args:
         learned: training texts, every label among them.
-        judged: validation texts, None where the penalty is given.
+        judged: validation texts, None where penalties are given.
         vocabulary: whose tokens the ids are.
         labels: how many there are.
         config: sizes.
-        penalty: found by a search on other texts.
+        penalties: found by a search on other texts.
     """
     features = _Features(learned, vocabulary, config)
     regression = Regression(features.matrix(learned), learned.targets, labels, config.iterations)
-    if penalty is not None:
-        return features.tables(regression.again(penalty))
+    if penalties:
+        return features.tables(regression.again(penalties))
     if judged is None:
-        raise ValueError("give texts to judge by, or a penalty")
+        raise ValueError("give texts to judge by, or penalties")
     return features.tables(regression.search(features.matrix(judged), judged.targets))
 
 
@@ -60,7 +63,7 @@ class _Features:
         self._size = len(vocabulary)
         count = len(texts)
         ids, rows = texts.flat(), text_rows(texts)
-        seen = np.bincount(_distinct(rows, ids, self._size)[1], minlength=self._size)
+        seen = np.bincount(count_distinct(rows, ids, self._size)[1], minlength=self._size)
         self._idf = _idf(seen, count)
         self._idf[0] = 0.0
         kept, numbers, occurrences = np.unique(
@@ -70,7 +73,7 @@ class _Features:
         most = np.argsort(-occurrences[frequent], kind="stable")[: config.max_pairs]
         frequent = np.sort(frequent[most])
         self.keys = build_pair_table(kept[frequent], self._size)
-        in_texts = np.bincount(_distinct(rows, numbers, len(kept))[1], minlength=len(kept))
+        in_texts = np.bincount(count_distinct(rows, numbers, len(kept))[1], minlength=len(kept))
         pair_idf = np.zeros(len(frequent) + 1)
         pair_idf[self.keys.rows(kept[frequent])] = _idf(in_texts[frequent], count)
         pair_idf[0] = 0.0
@@ -104,12 +107,12 @@ class _Features:
 
     def _block(self, ids: Any, rows: Any, count: int) -> Any:
         """Return the features of ``count`` texts."""
-        words = _counts(rows, ids, (count, self._size))
+        words = _frequencies(rows, ids, (count, self._size))
         found = self.keys.rows(pair_keys(ids, rows, self._size))
-        pairs = _counts(rows[found > 0], found[found > 0], (count, len(self._pair_idf)))
-        word_norm = words @ self._idf**2 + pairs @ self._pair_idf**2
+        pairs = _frequencies(rows[found > 0], found[found > 0], (count, len(self._pair_idf)))
         weighted = sparse.hstack([words @ sparse.diags(self._idf), pairs @ sparse.diags(self._pair_idf)])
-        characters = _divided(words @ self._characters, words @ self._character_norms)
+        characters = CHARACTERS * _divided(words @ self._characters, words @ self._character_norms)
+        word_norm = weighted.power(2).sum(axis=1).A1
         return sparse.hstack([_divided(weighted, word_norm), characters], dtype=np.float32).tocsr()
 
     def tables(self, fit: Fit) -> NgramTables:
@@ -118,10 +121,10 @@ class _Features:
         pairs_at, characters_at = self._size, self._size + len(self._pair_idf)
         word = coefficients[:, :pairs_at].T * self._idf[:, None]
         pair = coefficients[:, pairs_at:characters_at].T * self._pair_idf[:, None]
-        character = self._characters @ coefficients[:, characters_at:].T
+        character = CHARACTERS * (self._characters @ coefficients[:, characters_at:].T)
         words = np.column_stack([word, self._idf**2, character, self._character_norms]).astype(np.float32)
         pairs = np.column_stack([pair, self._pair_idf**2]).astype(np.float32)
-        return NgramTables(words, pairs, self.keys, np.asarray(fit.intercept, dtype=np.float32), fit.penalty)
+        return NgramTables(words, pairs, self.keys, np.asarray(fit.intercept, dtype=np.float32), fit.penalties)
 
 
 def _divided(matrix: Any, squared_norms: npt.NDArray[np.float64]) -> Any:
@@ -134,15 +137,10 @@ def _idf(texts_with: npt.NDArray[np.int64], texts: int) -> npt.NDArray[np.float6
     return idf
 
 
-def _distinct(rows: Any, columns: Any, width: int) -> tuple[Any, Any]:
-    """Return the distinct (row, column)."""
-    both = np.unique(rows.astype(np.int64) * width + columns)
-    return both // width, both % width
-
-
-def _counts(rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
-    """Return how often each column occurs in each row."""
-    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
+def _frequencies(rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
+    """Return the damped frequency of each column in each row."""
+    at, column, counts = count_distinct(rows, columns, shape[1])
+    return sparse.csr_matrix((damped(counts), (at, column)), shape=shape)
 
 
 def _character_matrix(

@@ -44,13 +44,13 @@ class Decided:
     Attributes:
         epochs: to train for.
         scheduled: epochs that the learning rate's schedule is made for.
-        penalty: of the n-gram path, None without one.
+        penalties: of the fits that led to the n-gram path, none without one.
         factors: of both paths, likewise.
     """
 
     epochs: int
     scheduled: int
-    penalty: Penalty | None = None
+    penalties: tuple[Penalty, ...] = ()
     factors: Factors | None = None
 
 
@@ -159,9 +159,9 @@ def _train(
         tables = folder.load_ngrams()
         if control.resumed is not None:
             say(f"going on with the second training after epoch {control.resumed.facts['history']['best']}")
-    if tables is None and decided.penalty is not None:
+    if tables is None and decided.penalties:
         vocabulary, labels = start.vocabulary, len(start.labels)
-        tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, penalty=decided.penalty)
+        tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, penalties=decided.penalties)
         if folder is not None:
             folder.save_ngrams(tables)
     progress = means.watch(len(start.batches.texts), decided.epochs)

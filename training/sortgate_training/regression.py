@@ -1,14 +1,14 @@
 """Logistic regressions on sparse features: one softmax over all labels, or a sigmoid for each of a set's.
 
 The penalty may be weaker for weights that their counts speak for. With ``r`` the log-ratio of Wang & Manning 2012
-("Baselines and Bigrams", NBSVM) of a feature and a label, the weight is ``√((1 + r² / mean r²) / 2)`` times one that
-the usual penalty falls on. So what is rare, or spread evenly over the labels, is trusted less: the name, say, that a
-text shares with few others. The regression then holds better for texts of other subjects.
+("Baselines and Bigrams", NBSVM) of a feature and a label, the weight is ``√((1 + k · r² / mean r²) / (1 + k))`` times
+one that the usual penalty falls on. So what is rare, or spread evenly over the labels, is trusted less: the name, say,
+that a text shares with few others. The regression then holds better for texts of other subjects.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from scipy.special import expit
 from sortgate_training.calibration import negative_log_likelihood
 
 #: Inverse strengths of the penalty that are tried, weakest model first.
-STRENGTHS = (1.0, 4.0, 16.0, 64.0)
+STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
+#: How much the ratios count at first, and what is tried then: more, and, if that is no better, nothing at all.
+RATIOS, OTHER_RATIOS = 1.0, (4.0, 0.0)
 #: Regressions fitted at once where texts have sets of labels: their weights and L-BFGS's memory are dense.
 _AT_ONCE = 64
 #: Texts with the feature that each side of a ratio counts besides its own.
@@ -27,21 +29,24 @@ _SMOOTHING = 1.0
 
 
 class Penalty(NamedTuple):
-    """What a regression was fitted with, and on which way it was reached.
+    """What falls on a regression's weights.
 
     Attributes:
         strength: inverse, one of :data:`STRENGTHS`.
-        scaled_from: the strength from which on weights were scaled by their ratios, 0 where they are not.
+        ratios: ``k``, how much the log-ratios count; 0 for the usual penalty.
     """
 
     strength: float
-    scaled_from: float = 0.0
+    ratios: float = 0.0
 
 
 class Fit(NamedTuple):
-    """Weights ``[labels, features]`` and ``[labels]``."""
+    """Weights ``[labels, features]`` and ``[labels]``, and the penalties of the fits that led there, its own last.
 
-    penalty: Penalty
+    Each fit begins where the one before ended, and may end early, so that all of them count.
+    """
+
+    penalties: tuple[Penalty, ...]
     coefficients: Any
     intercept: Any
 
@@ -61,48 +66,47 @@ class Regression:
         self._sets = targets.ndim == 2
         self._truth = (targets if self._sets else np.eye(labels)[targets]).astype(np.float32)
         self._iterations = iterations
-        self._scales: npt.NDArray[np.float32] | None = None
+        self._squares: Any = None
         self._weights = np.zeros((x.shape[1], labels))
         self._intercept = np.zeros(labels)
 
     def search(self, held_out: Any, targets: npt.NDArray[Any]) -> Fit:
-        """Return the best on held-out texts: of growing strengths until the loss rises, then likewise with scales."""
-        best = self._rise(STRENGTHS, 0.0, held_out, targets, None)
-        self._weights, self._intercept = best[1].coefficients.T.copy(), best[1].intercept.copy()
-        reached = best[1].penalty.strength
-        return self._rise(STRENGTHS[STRENGTHS.index(reached) :], reached, held_out, targets, best)[1]
+        """Return the best on held-out texts: of growing strengths until the loss rises, then with other ratios."""
+        best = self._climb(RATIOS, STRENGTHS, held_out, targets, None)
+        for ratios in OTHER_RATIOS:
+            reached = best[1].penalties[-1].strength
+            found = self._climb(ratios, STRENGTHS[STRENGTHS.index(reached) :], held_out, targets, best)
+            if found is not best:
+                return found[1]
+        return best[1]
 
-    def _rise(
-        self, strengths: tuple[float, ...], scaled_from: float, held_out: Any, targets: Any, best: Any
+    def _climb(
+        self, ratios: float, strengths: tuple[float, ...], held_out: Any, targets: Any, best: tuple[float, Fit] | None
     ) -> tuple[float, Fit]:
+        """Return ``best``, a loss and its fit, or what is better, from which the next fit begins."""
         for strength in strengths:
-            fit = self._fit(Penalty(strength, scaled_from))
+            fit = self._fit((*(best[1].penalties if best else ()), Penalty(strength, ratios)))
             loss = negative_log_likelihood((held_out @ fit.coefficients.T + fit.intercept).astype(np.float32), targets)
             if best is not None and loss >= best[0]:
+                self._weights, self._intercept = best[1].coefficients.T.copy(), best[1].intercept.copy()
                 break
             best = (loss, fit)
-        found: tuple[float, Fit] = best  # there is a first one
-        return found
+        return cast("tuple[float, Fit]", best)  # the first fit is better than none
 
-    def again(self, penalty: Penalty) -> Fit:
-        """Return the fit of a penalty that a search on other texts has found, by the way that it went."""
-        plain = penalty.scaled_from or penalty.strength
-        way = [Penalty(strength) for strength in STRENGTHS if strength <= plain]
-        if penalty.scaled_from:
-            way += [Penalty(each, plain) for each in STRENGTHS if plain <= each <= penalty.strength]
-        return [self._fit(each) for each in way][-1]
+    def again(self, penalties: tuple[Penalty, ...]) -> Fit:
+        """Return the last of the fits by which a search on other texts has found its best."""
+        return [self._fit(penalties[: number + 1]) for number in range(len(penalties))][-1]
 
-    def _fit(self, penalty: Penalty) -> Fit:
-        scales: Any = 1.0
-        if penalty.scaled_from:
-            if self._scales is None:
-                self._scales = _scales(self._x, self._truth)
-            scales = self._scales
+    def _fit(self, penalties: tuple[Penalty, ...]) -> Fit:
+        strength, ratios = penalties[-1]
+        if ratios and self._squares is None:
+            self._squares = _squared_ratios(self._x, self._truth)
         size = _AT_ONCE if self._sets else self._truth.shape[1]
         for start in range(0, self._truth.shape[1], size):
             block = slice(start, start + size)
-            self._fit_block(block, penalty.strength, scales if isinstance(scales, float) else scales[:, block])
-        return Fit(penalty, self._weights.T.astype(np.float32), self._intercept.copy())
+            scales = np.sqrt((1.0 + ratios * self._squares[:, block]) / (1.0 + ratios)) if ratios else 1.0
+            self._fit_block(block, strength, scales)
+        return Fit(penalties, self._weights.T.astype(np.float32), self._intercept.copy())
 
     def _fit_block(self, block: slice, strength: float, scales: Any) -> None:
         """Move weights ``[features, labels]`` and intercept of some labels.
@@ -135,13 +139,13 @@ class Regression:
         self._weights[:, block], self._intercept[block] = found[:-1] * scales, found[-1]
 
 
-def _scales(x: Any, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return ``[features, labels]``, whose mean square is 1."""
+def _squared_ratios(x: Any, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return ``[features, labels]``, their mean 1."""
     present = sparse.csr_matrix((np.ones(x.nnz, np.float32), x.indices, x.indptr), shape=x.shape)
     with_label = np.asarray(present.T @ truth)  # texts that have feature and label
     texts, counts = np.asarray(present.sum(axis=0)).reshape(-1, 1), truth.sum(axis=0)
     inside = (with_label + _SMOOTHING) / (counts + 2 * _SMOOTHING)
     outside = (texts - with_label + _SMOOTHING) / (len(truth) - counts + 2 * _SMOOTHING)
     squares = np.log(inside / outside) ** 2
-    scales: npt.NDArray[np.float32] = np.sqrt((1.0 + squares / max(float(squares.mean()), 1e-12)) / 2.0)
-    return scales.astype(np.float32)
+    shares: npt.NDArray[np.float32] = (squares / max(float(squares.mean()), 1e-12)).astype(np.float32)
+    return shares

@@ -139,7 +139,7 @@ def train_bundle(
             loss,
             lambda trained: judge(trained, judged, ngram_logits, start.shift),
             with_metric(config, sets=sets),
-            watch(len(batches.texts), config.epochs_of(len(batches))),
+            watch(len(batches.texts), config.epochs_of(len(batches), batches.tokens)),
             control,
         )
     except TrainingError as error:
@@ -235,8 +235,8 @@ def decide(
         start.path, start.vocabulary, registry, start.labels, history, temperature, parity, chosen, start.shift,
         start.record,
     )  # fmt: skip
-    penalty = None if tables is None else tables.penalty
-    return fitted, Decided(history.best, config.epochs_of(len(start.batches)), penalty, factors)
+    penalties = () if tables is None else tables.penalties
+    return fitted, Decided(history.best, config.epochs_of(len(start.batches), start.batches.tokens), penalties, factors)
 
 
 @contextmanager

@@ -180,7 +180,7 @@ def write_tables(path: Path, tables: NgramTables) -> None:
         "slots": tables.keys.slots,
         "numbers": tables.keys.numbers,
     }
-    checkpoint.write_arrays(path, {"size": tables.keys.size, "penalty": list(tables.penalty)}, arrays)
+    checkpoint.write_arrays(path, {"size": tables.keys.size, "penalties": tables.penalties}, arrays)
 
 
 def read_tables(path: Path) -> NgramTables | None:
@@ -188,7 +188,8 @@ def read_tables(path: Path) -> NgramTables | None:
     try:
         facts, found = checkpoint.read_arrays(path)
         keys = PairTable(facts["size"], found["slots"], found["numbers"])
-        return NgramTables(found["words"], found["pairs"], keys, found["bias"], Penalty(*facts["penalty"]))
+        penalties = tuple(Penalty(*penalty) for penalty in facts["penalties"])
+        return NgramTables(found["words"], found["pairs"], keys, found["bias"], penalties)
     except (ValueError, KeyError, TypeError):
         return None
 

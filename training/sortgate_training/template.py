@@ -12,7 +12,7 @@ from sortgate_training.loading import known_keys, load_config
 #: What each key does, in a line.
 EXPLANATIONS = {
     "preset": "fast, balanced or max: sets several keys below; a key that is set wins over it",
-    "epochs": "passes over the training texts at most; auto: as many as make 2,500 steps, 4 to 30",
+    "epochs": "passes over the training texts at most; auto: as many as make 2,500 steps or 20 million tokens, 4 to 30",
     "patience": "epochs without a better validation metric after which training stops",
     "metric": "what decides on the best epoch: loss, accuracy or macro_f1; auto: loss, for sets of labels macro_f1",
     "batch_size": "texts of one step at most",

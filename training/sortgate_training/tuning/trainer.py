@@ -152,7 +152,7 @@ class Trainer:
             start.loss,
             lambda trained: judge(trained, judged, material.ngram_logits, start.shift),
             with_metric(config, sets=judged.targets.ndim == 2),
-            watch(config.epochs_of(len(start.batches))),
+            watch(config.epochs_of(len(start.batches), start.batches.tokens)),
             Control(device=self._device),
         )
         logits = joined_logits(start.recurrent, judged, material.ngram_logits, start.shift)

@@ -23,8 +23,9 @@ from sortgate.textconfig import TextLimits, TextRecords
 #: 4. Say in CHANGELOG.md which release reads which numbers: workers are updated before training.
 #:
 #: Format 2 added ``limits.truncation`` and ``limits.head_share``; their defaults are what format 1 did.
-FORMAT_VERSION = 2
-READABLE_VERSIONS = frozenset({1, 2})
+#: Format 3 lets the graph use ``TopK``.
+FORMAT_VERSION = 3
+READABLE_VERSIONS = frozenset({1, 2, 3})
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20

@@ -25,7 +25,7 @@ _STANDARD = """
     Abs Add And Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div DynamicQuantizeLinear Equal Exp Expand
     GRU Gather GatherElements Gemm Greater GreaterOrEqual Identity LSTM Less LessOrEqual Log MatMul MatMulInteger Max
     Min Mod Mul Neg Not Or Range ReduceMax ReduceMean ReduceSum Relu Reshape ReverseSequence Shape Sigmoid Slice Softmax
-    Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
+    Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze Where
 """
 ALLOWED_OPERATORS: Mapping[str, frozenset[str]] = {
     "": frozenset(_STANDARD.split()),
