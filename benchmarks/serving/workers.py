@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +63,10 @@ class Serving(NamedTuple):
 
 @contextlib.contextmanager
 def serving(url: str, bundle: Path, processes: int, queue: str = "bench") -> Iterator[Serving]:
-    """Run ``sortgate worker`` until the end of the block."""
+    """Run ``sortgate worker`` until the end of the block; every text must go through the model, as its metrics say."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = {"SORTGATE_REDIS_URL": url, "SORTGATE_COALESCE": "0", "SORTGATE_METRICS_PORT": str(port)}
     with Client(url, queue=queue) as client:
 
         def ready() -> bool:
@@ -69,8 +75,12 @@ def serving(url: str, bundle: Path, processes: int, queue: str = "bench") -> Ite
             except ResultTimeoutError:
                 return False
 
-        with running(worker_command(bundle, processes, queue), {"SORTGATE_REDIS_URL": url}, ready) as worker:
+        with running(worker_command(bundle, processes, queue), env, ready) as worker:
             yield Serving(worker, client)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+                shared = re.findall(r"^sortgate_shared_texts_total\{[^}]*\} (\S+)$", page.read().decode(), re.MULTILINE)
+            if list(map(float, shared)) != [0.0]:
+                raise SystemExit(f"texts shared scores, which must be 0 here: {shared}")
 
 
 @contextlib.contextmanager

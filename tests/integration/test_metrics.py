@@ -79,7 +79,7 @@ def test_numbers_add_up_at_every_scrape_under_work(
     start_ready: StartWorker, redis_url: str, redis: redis_py.Redis, toy_bundle: Path
 ) -> None:
     port = free_port()
-    start_ready(port, concurrency=2, SORTGATE_BATCH_TEXTS="32")
+    start_ready(port, concurrency=2, SORTGATE_BATCH_TEXTS="32", SORTGATE_COALESCE="0")
     with Client(redis_url, queue="toy") as client:
         ids = client.submit(TEXTS * 20)
         ids += client.submit(["   ", "\u200b"])  # nothing is left of them: status error
@@ -122,10 +122,30 @@ def test_numbers_add_up_at_every_scrape_under_work(
     assert sample["sortgate_commit_seconds_count"]["toy"] == sample["sortgate_model_seconds_count"]["toy"] == batches
     assert 0 < sample["sortgate_model_seconds_sum"]["toy"] < sample["sortgate_batch_seconds_sum"]["toy"]
     assert sample["sortgate_padding_tokens_total"]["toy"] > 0
+    assert sample["sortgate_shared_texts_total"]["toy"] == 0
     assert sample["sortgate_wait_seconds_sum"]["toy"] > 0
     assert sample["sortgate_pool_processes"] == {"": 2}
     assert list(sample["sortgate_bundle_info"]) == [f"{classifier.fingerprint},{classifier.model_name},toy"]
     assert "confidential" not in page(port, "/metrics")[1] + page(port, "/healthz")[1]
+
+
+def test_texts_that_are_the_same_to_the_model_go_through_it_once(
+    start_ready: StartWorker, redis_url: str, toy_classifier: Classifier
+) -> None:
+    port = free_port()
+    start_ready(port, SORTGATE_CACHE_TEXTS="1000")
+    texts = ["hello world", "please help", "HELLO  world", "", "hello world"] * 50
+    with Client(redis_url, queue="toy") as client:
+        once = list(client.stream(texts))
+        again = list(client.stream(texts))
+    expected = {text: prediction.label for text, prediction in zip(texts, toy_classifier(texts), strict=True)}
+    assert [answer.label for answer in once] == [answer.label for answer in again] == [expected[text] for text in texts]
+    assert [answer.status for answer in once] == ["ok", "ok", "ok", "error", "ok"] * 50
+    wait_for(lambda: scrape(port)["sortgate_answered_total"]["toy,ok"] == 400)
+    sample = scrape(port)
+    assert sample["sortgate_shared_texts_total"]["toy"] == 2 * 200 - 2, "all that had tokens, but for the first of each"
+    tokens = sum(len(item) for item in toy_classifier.text_path.encode(texts[:2]) if isinstance(item, Encoded))
+    assert sample["sortgate_batch_tokens_sum"]["toy"] == tokens
 
 
 def test_not_ready_before_a_process_has_loaded_its_bundles_and_no_more_once_it_stops(

@@ -23,6 +23,7 @@ _LEAST = {
     "results_limit": 1,
     "reply_limit": 1,
     "max_text_bytes": 1,
+    "cache_texts": 0,
     "socket_timeout_s": 0.1,
     "metrics_port": 0,
     "health_timeout_s": 0,
@@ -58,6 +59,10 @@ class Settings:
     queues: tuple[str, ...] = ()
     #: Most texts that one pool process gets at a time.
     batch_texts: int = 256
+    #: Texts of a batch with the same token ids go through the model once.
+    coalesce: bool = True
+    #: Texts whose scores each pool process keeps, a bundle, for when they come again; 0 for none. Needs `coalesce`.
+    cache_texts: int = 0
     #: A batch that takes longer is stopped by killing its process.
     batch_timeout_s: float = 30.0
     #: A worker that has not renewed a text's lease for this long has lost it.
@@ -120,6 +125,10 @@ class Settings:
                 raise ConfigurationError(f"SORTGATE_{name.upper()}={value}: use {least} or more")
         if 0 < self.health_timeout_s < 1:
             raise ConfigurationError(f"SORTGATE_HEALTH_TIMEOUT_S={self.health_timeout_s}: use 1 or more, or 0")
+        if self.cache_texts and not self.coalesce:
+            raise ConfigurationError(
+                f"SORTGATE_CACHE_TEXTS={self.cache_texts} needs SORTGATE_COALESCE=1, since it shares scores likewise"
+            )
         if self.metrics_port > 65_535:
             raise ConfigurationError(
                 f"SORTGATE_METRICS_PORT={self.metrics_port}: use a port up to 65535, or 0 for none"

@@ -10,5 +10,6 @@ if find_spec("numpy") is None:
     )
 
 from sortgate.inference.classifier import Classifier
+from sortgate.inference.sharing import Sharing
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "Sharing"]

@@ -15,6 +15,7 @@ from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
 from sortgate.inference.scoring import Scorer
 from sortgate.inference.session import FloatArray, Session
+from sortgate.inference.sharing import Sharing
 from sortgate.plugins import Registry, create_registry_for
 from sortgate.settings import Settings
 from sortgate.textpath import Encoded, TextPath
@@ -54,7 +55,10 @@ class Classifier:
         text_path: texts to ids, and the label post-processors.
         threads: threads a model call may use.
         spent: what its model has been given so far, and the time that took.
+        sharing: makes texts with the same ids go through the model once; None, the default, for each by itself.
     """
+
+    sharing: Sharing | None = None
 
     def __init__(self, text_path: TextPath, session: Session, manifest: Manifest, bundle: Bundle | None = None) -> None:
         self.text_path = text_path
@@ -150,7 +154,8 @@ class Classifier:
         good = [item for item in encoded if isinstance(item, Encoded)]
         if not good:
             return [_failed(item) for item in encoded if isinstance(item, TextError)]
-        made = self.scorer.predict(self.logits(good), [item.truncated for item in good])
+        logits = self.logits(good) if self.sharing is None else self.sharing.logits(good, self.logits)
+        made = self.scorer.predict(logits, [item.truncated for item in good])
         made = self.text_path.postprocess(made)
         if len(good) == len(encoded):
             return made

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sortgate.errors import ConfigurationError, SortgateError
+from sortgate.settings import Settings
 from sortgate.worker.answer import answer_batch, pack_answers
 from sortgate.worker.entries import PackedBatch
 
@@ -34,23 +35,25 @@ class Process:
 _process = Process()
 
 
-def load(served: dict[str, Path], max_text_bytes: int) -> None:
-    """Load the bundles of the queues served; queues that share a bundle share its session.
+def load(served: dict[str, Path], settings: Settings) -> None:
+    """Load the bundles of the queues served; queues that share a bundle share its session, and its cache.
 
     A failure is kept and raised by the first job instead: a process that dies while starting would only be
     started again, for ever.
     """
-    from sortgate.inference import Classifier  # ONNX Runtime is imported after the fork, never before
+    from sortgate.inference import Classifier, Sharing  # ONNX Runtime is imported after the fork, never before
 
     # A signal to the whole process group must not kill a process that is answering texts: the main process
     # tells it to end once it is drained.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _process.max_text_bytes = max_text_bytes
+    _process.max_text_bytes = settings.max_text_bytes
     loaded: dict[Path, Classifier] = {}
     try:
         for queue, path in served.items():
             if path not in loaded:
                 loaded[path] = Classifier.load(path)
+                if settings.coalesce:
+                    loaded[path].sharing = Sharing(settings.cache_texts)
             _process.classifiers[queue] = loaded[path]
     except SortgateError as error:
         _process.failure = error

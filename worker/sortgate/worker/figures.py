@@ -28,6 +28,7 @@ class BatchFigures(NamedTuple):
         batch_s: seconds from the batch's arrival to its last answer, the text path and the model included.
         waits: texts by the seconds from being enqueued to being handed over, a count for each bucket of ``WAIT_S``.
         wait_s: sum of those seconds.
+        shared: texts that did not go through the model, since one with the same ids had.
     """
 
     tokens: int
@@ -36,6 +37,7 @@ class BatchFigures(NamedTuple):
     batch_s: float
     waits: list[int]
     wait_s: float
+    shared: int = 0
 
 
 def count_waits(waits_ms: Sequence[float]) -> list[int]:
@@ -106,6 +108,7 @@ class QueueFigures:
         self.model_s.observe(batch.model_s)
         self.queue_wait_s.add(batch.waits, batch.wait_s)
         self.counts["padding"] += batch.padding
+        self.counts["shared"] += batch.shared
 
     def committed(self, reply: Sequence[int], seconds: float, *, resent: bool) -> None:
         """Count a commit that Redis has confirmed.

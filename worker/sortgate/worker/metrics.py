@@ -124,6 +124,10 @@ OWN = (
         "Token ids that only filled up the shorter texts of a sub-batch.", _counts("padding"),
     ),
     Metric(
+        "counter", "sortgate_shared_texts_total", _QUEUE,
+        "Texts that did not go through the model, since one with the same token ids had.", _counts("shared"),
+    ),
+    Metric(
         "histogram", "sortgate_wait_seconds", _QUEUE,
         "A text's wait from being enqueued to being given to a pool process, by Redis's clock.",
         _of_queue(lambda report: report.figures.queue_wait_s),

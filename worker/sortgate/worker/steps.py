@@ -152,7 +152,7 @@ def _load_bundles(**_: Any) -> None:
     from celery import current_app
 
     settings: Settings = current_app.conf.sortgate_settings
-    load(served_bundles(settings.queues, settings.models_dir), settings.max_text_bytes)
+    load(served_bundles(settings.queues, settings.models_dir), settings)
 
 
 def _note_status(sender: Any, **_: Any) -> None:
