@@ -26,10 +26,10 @@ from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
 from sortgate_training.encoding import encode_part
 from sortgate_training.export import export_graph
-from sortgate_training.graph import OPSET
 from sortgate_training.joining import weigh_and_join
 from sortgate_training.loading import load_config
 from sortgate_training.model import HybridClassifier
+from sortgate_training.nodes import OPSET
 from sortgate_training.objective import Optimizer
 from sortgate_training.parallel import SideBySide
 from sortgate_training.precision import quantize

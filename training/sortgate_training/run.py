@@ -27,7 +27,6 @@ from sortgate_training.encoding import encode_part
 from sortgate_training.export import check_parity, export_graph
 from sortgate_training.finder import Point, find_rate
 from sortgate_training.finish import Fitted, Trained, finish
-from sortgate_training.graph import OPSET
 from sortgate_training.history import History
 from sortgate_training.interrupt import Stop, stop_on_signals
 from sortgate_training.joining import weigh_and_join
@@ -36,6 +35,7 @@ from sortgate_training.logits import torch_logits
 from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
+from sortgate_training.nodes import OPSET
 from sortgate_training.precision import Deciding, check_precision, choose_precision
 from sortgate_training.refit import Decided, Means, left_out, refit
 from sortgate_training.runfolder import RunFolder, identify

@@ -15,7 +15,7 @@ from sortgate.textconfig import TextLimits, TextRecords
 #: The bundle format written and read here. To change the format:
 #:
 #: 1. Commit a tiny bundle written by the *old* code as ``tests/bundle/data/format-<old>/`` before changing anything:
-#:    ``tests/bundle/test_formats.py`` keeps loading every folder there. (Formats 1 and 2 are there already.)
+#:    ``tests/bundle/test_formats.py`` keeps loading every folder there. (Formats 1 to 3 are there already.)
 #: 2. Add 1 here and to ``READABLE_VERSIONS``, for a new field as well: readers refuse fields they do not know, since
 #:    ignoring one could change a prediction. What may grow freely is inside ``metrics``, ``data`` and ``training``.
 #: 3. Teach ``decode_manifest`` to turn the older manifest into a ``Manifest``. Dropping an old number from
