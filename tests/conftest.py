@@ -190,7 +190,7 @@ def write_toy_bundle(
     path = TextPath.create(TextConfig(normalizers=list(normalizers)), registry, TextLimits())
     path.fit([" ".join(words)] * 2)
     assert path.vocabulary is not None
-    model = random_model(len(path.vocabulary), len(labels), cell=cell, seed=seed)
+    model = random_model(len(path.vocabulary), len(labels), cell=cell, pairs=50, seed=seed)
     if alter is not None:
         model = alter(model)
     manifest = Manifest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,9 +80,10 @@ print(accepted)
 """
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_accepted_models_do_not_crash_onnx_runtime(tmp_path: Path, cell: str) -> None:
-    (tmp_path / "model.onnx").write_bytes(random_model(12, 2, hidden=2, embedding=2, cell=cell))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("cell", "pairs"), [("lstm", None), ("gru", None), ("lstm", 20)])
+def test_accepted_models_do_not_crash_onnx_runtime(tmp_path: Path, cell: Any, pairs: int | None) -> None:
+    model = random_model(12, 2, hidden=2, embedding=2, cell=cell, pairs=pairs)
+    (tmp_path / "model.onnx").write_bytes(model)
     done = subprocess.run(
         [sys.executable, "-c", LOADER, tmp_path / "model.onnx", "1", "1500"],
         capture_output=True,

@@ -15,8 +15,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
+from sortgate.vocabulary import FIRST_ID
 from sortgate_training.ngram_graph import ngram_logits
 from sortgate_training.nodes import Nodes, Weights
+from sortgate_training.pairs import build_pair_table
 from sortgate_training.tables import NgramTables
 
 Cell = Literal["lstm", "gru"]
@@ -126,11 +128,35 @@ def random_weights(
     return weights
 
 
+def random_tables(vocabulary_size: int, labels: int, pairs: int, seed: int = 0) -> NgramTables:
+    """Return an n-gram path with random weights and ``pairs`` pairs at most."""
+    generator = np.random.default_rng(seed)
+    keys = np.unique(generator.integers(FIRST_ID, vocabulary_size, (pairs, 2)) @ np.array([vocabulary_size, 1]))
+
+    def table(rows: int, columns: int, squares: list[int]) -> npt.NDArray[np.float32]:
+        values = generator.standard_normal((rows, columns))
+        values[:, squares] **= 2
+        values[0] = 0.0  # padding, or no pair
+        return values.astype(np.float32)
+
+    words = table(vocabulary_size, 2 * labels + 2, [labels, -1])
+    of_pairs = table(len(keys) + 1, labels + 1, [-1])
+    return NgramTables(words, of_pairs, build_pair_table(keys, vocabulary_size), np.zeros(labels, np.float32), ())
+
+
 def random_model(
-    vocabulary_size: int, labels: int, *, hidden: int = 8, embedding: int = 8, cell: Cell = "lstm", seed: int = 0
+    vocabulary_size: int,
+    labels: int,
+    *,
+    hidden: int = 8,
+    embedding: int = 8,
+    cell: Cell = "lstm",
+    pairs: int | None = None,
+    seed: int = 0,
 ) -> bytes:
-    """Return a small model with random weights: real in everything but its answers."""
+    """Return a small model with random weights, with an n-gram path if ``pairs`` is given: real but for its answers."""
     spec = GraphSpec(cell, hidden)
     weights = random_weights(vocabulary_size, labels, spec, embedding, seed)
-    data: bytes = build_graph(weights, spec).SerializeToString()
+    tables = None if pairs is None else random_tables(vocabulary_size, labels, pairs, seed)
+    data: bytes = build_graph(weights, spec, tables).SerializeToString()
     return data
