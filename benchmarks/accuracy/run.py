@@ -164,19 +164,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2, help="of each training: the weights are the same with one")
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each data set")
     options = parser.parse_args()
-    found: dict[str, Any] = {}
     if not options.json:
         header = ["data", *RIVALS, "Sortgate (each seed)", "gain", "p", "the other figure (best baseline)", "ECE"]
         print(f"| {' | '.join([*header, 'training', 'µs a text'])} |\n|{'---|' * (len(header) + 2)}")
     for name in options.names:
-        found[name] = compare(options.data / name, options.seeds, options.settings, options.threads)
-        if not options.json:
-            print(shown(found[name], name), flush=True)
-    if options.json:
-        json.dump(found, sys.stdout)
-        print()
+        found = compare(options.data / name, options.seeds, options.settings, options.threads)
+        print(json.dumps({"data": name, **found}) if options.json else shown(found, name), flush=True)
 
 
 if __name__ == "__main__":
