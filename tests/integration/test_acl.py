@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -13,11 +15,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis as redis_py
-from celery import Celery
+import trustme
 
 from sortgate import Client, keys
+from sortgate.celery import create_app
 from sortgate.embedded import EmbeddedRedis
 from sortgate.errors import BrokerError
+from sortgate.faults import ChaosProxy
+from sortgate.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 QUEUE = "tickets"
@@ -37,14 +42,27 @@ class Guarded(NamedTuple):
 
 
 @pytest.fixture
-def guarded() -> Iterator[Guarded]:
-    with EmbeddedRedis(password="admin-password") as server, redis_py.Redis.from_url(server.url) as admin:
+def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guarded]:
+    """Give the URLs as they are, or, with the parameter ``tls``, those of a port that speaks nothing but TLS."""
+    with (
+        EmbeddedRedis(password="admin-password") as server,
+        redis_py.Redis.from_url(server.url) as admin,
+        contextlib.ExitStack() as stack,
+    ):
+        url = server.url
+        if getattr(request, "param", "") == "tls":
+            authority = trustme.CA()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("127.0.0.1").configure_cert(context)
+            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            proxy = stack.enter_context(ChaosProxy(server.port, context))
+            url = f"rediss://:admin-password@127.0.0.1:{proxy.port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}"
         urls = {}
         for line in re.findall(r"^ACL SETUSER .*$", PAGE.read_text(), re.MULTILINE):
             words = line.split()
             admin.execute_command(*words)
             [password] = [word[1:] for word in words if word.startswith(">")]
-            urls[words[2].removeprefix("sortgate-")] = server.url.replace(":admin-password@", f"{words[2]}:{password}@")
+            urls[words[2].removeprefix("sortgate-")] = url.replace(":admin-password@", f"{words[2]}:{password}@")
         yield Guarded(urls, admin)
 
 
@@ -55,6 +73,7 @@ def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("guarded", ["plain", "tls"], indirect=True)
 def test_the_rights_of_each_role_are_enough(guarded: Guarded, start_worker: Callable[..., Any]) -> None:
     worker = start_worker(f"{QUEUE}=toy", url=guarded.urls["worker"], SORTGATE_LEASE_S="1", SORTGATE_SWEEP_S="0.3")
     with Client(guarded.urls["client"], queue=QUEUE) as client:
@@ -62,7 +81,7 @@ def test_the_rights_of_each_role_are_enough(guarded: Guarded, start_worker: Call
         assert [made.status for made in client.stream(["a", "b"])] == ["ok", "ok"]
         ids = client.submit(["hello", "world"])
         assert sorted(made.id for made in client.results(max=2, timeout=30)) == sorted(ids)
-    celery = Celery(broker=guarded.urls["worker"], backend=guarded.urls["worker"])
+    celery = create_app(Settings(redis_url=guarded.urls["worker"]))
     assert celery.send_task(keys.CELERY_TASK, ("hello",), queue=keys.celery_queue(QUEUE)).get(timeout=30)["label"]
     time.sleep(1.5)  # leases are renewed and swept
     assert worker.stop() == 0

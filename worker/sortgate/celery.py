@@ -25,7 +25,8 @@ def create_app(settings: Settings) -> Celery:
         # The default looks for lost messages only every 100 seconds.
         "unacked_restore_throttle": 1,
     }
-    app = Celery("sortgate", broker=settings.broker, backend=settings.redis_url, set_as_current=False)
+    broker, backend = _checked(settings.broker), _checked(settings.redis_url)
+    app = Celery("sortgate", broker=broker, backend=backend, set_as_current=False)
     app.conf.update(
         sortgate_settings=settings,
         accept_content=["json"],
@@ -59,6 +60,13 @@ def create_app(settings: Settings) -> Celery:
     tasks.register(app)
     steps.install(app)
     return app
+
+
+def _checked(url: str) -> str:
+    """Return the URL with what redis-py does unasked and Celery wants to read: that the server's certificate counts."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 app = create_app(Settings.from_env())
