@@ -25,8 +25,8 @@ def create_app(settings: Settings) -> Celery:
         # The default looks for lost messages only every 100 seconds.
         "unacked_restore_throttle": 1,
     }
-    broker, backend = _checked(settings.broker), _checked(settings.redis_url)
-    app = Celery("sortgate", broker=broker, backend=backend, set_as_current=False)
+    broker = _checked(settings.broker)  # and backend: that knows no cluster either
+    app = Celery("sortgate", broker=broker, backend=broker, set_as_current=False)
     app.conf.update(
         sortgate_settings=settings,
         accept_content=["json"],

@@ -71,7 +71,7 @@ def audit(
     """
     keys.check_queue(queue)
     ends = time.monotonic() + wait
-    with connected(redis_url) as (link, _):
+    with connected(redis_url, queue) as (link, _):
         found = _look(link, queue, journals, collected, shared)
         while found.counts.in_flight and time.monotonic() < ends:
             time.sleep(_PAUSE_S)

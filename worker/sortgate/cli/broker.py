@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import click
 import redis
 
+from sortgate import keys
 from sortgate.client.connection import broker_error, create_redis
 from sortgate.settings import Settings
+from sortgate.streams.redirect import REDIRECTS, node_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -26,8 +28,8 @@ def queue_option(command: _Command) -> _Command:
 
 
 @contextmanager
-def connected(redis_url: str | None) -> Iterator[tuple[redis.Redis, Settings]]:
-    """Open a connection that returns str.
+def connected(redis_url: str | None, queue: str = "") -> Iterator[tuple[redis.Redis, Settings]]:
+    """Open a connection that returns str, to the node that serves ``queue`` where there are several.
 
     Raises:
         ConfigurationError: the URL or a ``SORTGATE_*`` variable cannot be read.
@@ -35,9 +37,22 @@ def connected(redis_url: str | None) -> Iterator[tuple[redis.Redis, Settings]]:
     """
     settings = Settings.from_env(redis_url=redis_url)
     try:
-        with create_redis(settings) as link:
+        with _open(settings, queue) as link:
             yield link, settings
     except (redis.RedisError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise broker_error(error, settings) from None
+
+
+def _open(settings: Settings, queue: str) -> redis.Redis:
+    """Return a connection to the node that serves a queue, to the URL's own without a queue."""
+    link = create_redis(settings)
+    for _ in range(REDIRECTS if queue else 0):
+        try:
+            link.xlen(keys.requests(queue))
+            break
+        except redis.exceptions.MovedError as error:
+            link.close()
+            link = create_redis(settings, node_of(error))
+    return link

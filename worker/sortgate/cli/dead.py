@@ -39,7 +39,7 @@ def dead() -> None:
 def list_letters(queue: str, most: int, redis_url: str | None, as_json: bool) -> None:
     """List dead letters, oldest first; their texts are left out."""
     keys.check_queue(queue)
-    with connected(redis_url) as (link, _):
+    with connected(redis_url, queue) as (link, _):
         letters = list(dead_letters(link, queue, limit=most))
     if as_json:
         print_json([{**_outline(letter), "bytes": _size(letter)} for letter in letters])
@@ -56,7 +56,7 @@ def list_letters(queue: str, most: int, redis_url: str | None, as_json: bool) ->
 def show_letter(queue: str, entry: str, redis_url: str | None, as_json: bool) -> None:
     """Show one dead letter, its text included."""
     keys.check_queue(queue)
-    with connected(redis_url) as (link, _):
+    with connected(redis_url, queue) as (link, _):
         letter = dead_letter(link, queue, entry)
     if letter is None:
         raise ConfigurationError(f"queue {queue} has no dead letter {entry}")
@@ -81,7 +81,7 @@ def requeue_letters(
     _check_choice(entries, everything)
     moved: dict[str, str] = {}
     missing: list[str] = []
-    with connected(redis_url) as (link, settings):
+    with connected(redis_url, queue) as (link, settings):
         # listed first: a letter that fails again while we are at it comes back at the end of the list
         chosen = [letter.entry for letter in dead_letters(link, queue)] if everything else list(entries)
         for entry in chosen:
@@ -113,7 +113,7 @@ def purge_letters(queue: str, entries: tuple[str, ...], everything: bool, redis_
     """Delete dead letters for good."""
     keys.check_queue(queue)
     _check_choice(entries, everything)
-    with connected(redis_url) as (link, _):
+    with connected(redis_url, queue) as (link, _):
         gone = purge(link, queue, None if everything else entries)
     if as_json:
         print_json({"queue": queue, "purged": gone})

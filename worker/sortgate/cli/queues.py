@@ -36,7 +36,7 @@ Examples:
 def queues(chosen: tuple[str, ...], watch: bool, interval: float, redis_url: str | None, as_json: bool) -> None:
     """Show the queues: backlog, lag, workers."""
     names = [keys.check_queue(name) for name in chosen]
-    with connected(redis_url) as (link, _):
+    with connected(redis_url, names[0] if len(names) == 1 else "") as (link, _):
         while True:
             found = _stats(link, names)
             if watch and as_json:

@@ -17,6 +17,7 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_async_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
+from sortgate.streams.redirect import REDIRECTS, Node, node_in
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -34,8 +35,18 @@ class AsyncClient(BaseClient):
     """
 
     def _prepare(self) -> None:
-        self._redis = create_async_redis(self.settings)
-        self._redis.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
+        self._redis = self._open(None)
+
+    def _open(self, node: Node | None) -> redis.asyncio.Redis:
+        self._node = node
+        link = create_async_redis(self.settings, node)
+        link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
+        return link
+
+    async def _connect_to(self, node: Node | None) -> None:
+        """Talk to that node of a cluster from now on; other tasks end what they have begun."""
+        before, self._redis = self._redis, self._open(node)
+        await before.connection_pool.disconnect(inuse_connections=False)
 
     async def submit(
         self,
@@ -196,6 +207,14 @@ class AsyncClient(BaseClient):
         return None
 
     async def _send(self, step: Commands) -> list[Any]:
+        for _ in range(REDIRECTS):
+            replies = await self._send_once(step)
+            if (node := node_in(replies)) is None:
+                break
+            await self._connect_to(node)
+        return replies
+
+    async def _send_once(self, step: Commands) -> list[Any]:
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for command in step.commands:
@@ -203,6 +222,8 @@ class AsyncClient(BaseClient):
                 replies: list[Any] = await pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
+            if self._node is not None:  # it may be gone; the URL's own node knows who is there now
+                await self._connect_to(None)
             raise self.error_from(error) from None
 
 

@@ -14,6 +14,7 @@ from redis.retry import Retry
 from sortgate.errors import BrokerError, ClientError, ConfigurationError, QueueFullError
 from sortgate.settings import Settings
 from sortgate.streams.connection import connection_options, without_password
+from sortgate.streams.redirect import Node, point
 
 #: A connection unused for longer is tried before it is trusted.
 _HEALTH_CHECK_S = 5
@@ -38,14 +39,16 @@ _SENTENCES = {
 _NOT_RETRIABLE = {"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"}
 
 
-def create_redis(settings: Settings) -> redis.Redis:
+def create_redis(settings: Settings, node: Node | None = None) -> redis.Redis:
     """Return a redis-py client that decodes replies and retries nothing by itself; does not connect yet.
+
+    With ``node``, it goes to that node of the cluster of which the URL names another.
 
     Raises:
         ConfigurationError: the URL cannot be read.
     """
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             settings.redis_url,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
@@ -53,14 +56,17 @@ def create_redis(settings: Settings) -> redis.Redis:
             health_check_interval=_HEALTH_CHECK_S,
             **connection_options(settings),
         )
+        if node is not None:
+            point(client.connection_pool.connection_kwargs, node)
+        return client
     except (ValueError, TypeError) as error:
         raise _bad_url(settings.redis_url, error) from None
 
 
-def create_async_redis(settings: Settings) -> redis.asyncio.Redis:
+def create_async_redis(settings: Settings, node: Node | None = None) -> redis.asyncio.Redis:
     """Return the asyncio twin of :func:`create_redis`."""
     try:
-        return redis.asyncio.Redis.from_url(
+        client = redis.asyncio.Redis.from_url(
             settings.redis_url,
             retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
             decode_responses=True,
@@ -68,6 +74,9 @@ def create_async_redis(settings: Settings) -> redis.asyncio.Redis:
             health_check_interval=_HEALTH_CHECK_S,
             **connection_options(settings),
         )
+        if node is not None:
+            point(client.connection_pool.connection_kwargs, node)
+        return client
     except (ValueError, TypeError) as error:
         raise _bad_url(settings.redis_url, error) from None
 

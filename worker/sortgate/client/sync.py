@@ -15,6 +15,7 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
+from sortgate.streams.redirect import REDIRECTS, Node, node_in
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -33,8 +34,18 @@ class Client(BaseClient):
     """
 
     def _prepare(self) -> None:
-        self._redis = create_redis(self.settings)
-        self._redis.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
+        self._redis = self._open(None)
+
+    def _open(self, node: Node | None) -> redis.Redis:
+        self._node = node
+        link = create_redis(self.settings, node)
+        link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
+        return link
+
+    def _connect_to(self, node: Node | None) -> None:
+        """Talk to that node of a cluster from now on; other threads end what they have begun."""
+        before, self._redis = self._redis, self._open(node)
+        before.connection_pool.disconnect(inuse_connections=False)
 
     def submit(
         self,
@@ -236,12 +247,23 @@ class Client(BaseClient):
             if self.journal is not None:
                 self.journal.write(step.op, step.ids, self.queue)
             return None
+        for _ in range(REDIRECTS):
+            replies = self._send(step)
+            if (node := node_in(replies)) is None:
+                break
+            self._connect_to(node)
+        return replies
+
+    def _send(self, step: Commands) -> list[Any]:
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 for command in step.commands:
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-                return pipe.execute(raise_on_error=False)
+                replies: list[Any] = pipe.execute(raise_on_error=False)
+                return replies
         except (redis.RedisError, OSError) as error:
+            if self._node is not None:  # it may be gone; the URL's own node knows who is there now
+                self._connect_to(None)
             raise self.error_from(error) from None
 
 

@@ -21,6 +21,7 @@ from celery.utils.log import get_logger
 from sortgate import keys
 from sortgate.errors import BrokerError
 from sortgate.settings import Settings
+from sortgate.streams.redirect import node_of
 from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
@@ -78,6 +79,8 @@ class QueueConsumer:
         self._stopping = False
         self._results_full = False
         self._attempts = 0
+        #: sent to another node since a read has succeeded; if again, nodes do not agree, which takes time
+        self._moved = False
         self._connect_at = 0.0
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
@@ -154,6 +157,14 @@ class QueueConsumer:
             link.close()
         self._connected = self._reading = False
         self._busy = [True] * len(self._streams)
+        if (node := node_of(error)) is not None:
+            for link in self._links:
+                link.follow(node)
+            if not self._moved:
+                self._moved = True
+                logger.info("queue %s: its node of the cluster is %s:%d", self.queue, *node)
+                self._connect_at = 0.0
+                return
         pause = RECONNECT_S[min(self._attempts, len(RECONNECT_S) - 1)]
         if self._attempts == 0:
             logger.warning("queue %s: link to Redis lost (%s), reconnecting", self.queue, error)
@@ -165,6 +176,7 @@ class QueueConsumer:
         if self._attempts:
             logger.warning("queue %s: link to Redis is back", self.queue)
         self._attempts = 0
+        self._moved = False
 
     def _script(self, name: str, number_of_keys: int) -> tuple[str, str, int]:
         return ("EVALSHA", script_sha(name), number_of_keys)
