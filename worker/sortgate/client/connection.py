@@ -26,6 +26,9 @@ _CLASSES: dict[type[Exception], str] = {
     redis.exceptions.ReadOnlyError: "READONLY",
     redis.exceptions.NoPermissionError: "NOPERM",
     redis.exceptions.BusyLoadingError: "LOADING",
+    redis.exceptions.MovedError: "MOVED",
+    redis.exceptions.ClusterDownError: "CLUSTERDOWN",
+    redis.exceptions.TryAgainError: "TRYAGAIN",
 }
 _SENTENCES = {
     "MISCONF": "cannot write to its disk and refuses writes until it can",
@@ -35,6 +38,9 @@ _SENTENCES = {
     "NOPERM": "does not let this user run a command or touch a key that Sortgate needs",
     "LOADING": "is still loading its data",
     "NOREPLICAS": "has too few replicas to accept writes",
+    "MOVED": "belongs to a cluster whose nodes do not agree on who serves this queue",
+    "CLUSTERDOWN": "belongs to a cluster that is down, or lacks the node of this queue",
+    "TRYAGAIN": "is handing this queue to another node of its cluster",
 }
 _NOT_RETRIABLE = {"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"}
 
