@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -59,10 +61,19 @@ class Cluster:
         linked = info["role"] == "master" or info["master_link_status"] == "up"
         return linked and "cluster_state:ok" in self._run(number, "CLUSTER", "INFO")
 
+    def _role(self, number: int) -> str:
+        role: str = self.links[number].info("replication")["role"]
+        return role
+
+    def waiting(self, number: int) -> int:
+        """Return how many texts of a primary's queue are not answered yet."""
+        return int(self._run(number, "XLEN", keys.requests(self.queues[number])))
+
     def fail_over(self, number: int) -> None:
         """Let a primary and its replica change places, without losing a write."""
-        self._run(number + 3, "CLUSTER", "FAILOVER")
-        wait_for(lambda: self.links[number + 3].info("replication")["role"] == "master", what="the replica leads")
+        replica = next(each for each in (number, number + 3) if self._role(each) == "slave")
+        self._run(replica, "CLUSTER", "FAILOVER")
+        wait_for(lambda: self._role(replica) == "master", what="the replica leads")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +89,7 @@ def cluster() -> Iterator[Cluster]:
 def low_ports(count: int) -> list[int]:
     """Return free ports that leave room for the cluster bus, ten thousand above each."""
     found: list[int] = []
-    port = 20_000 + os.getpid() % 10_000
+    port = 10_000 + os.getpid() % 10_000
     while len(found) < count:
         port += 1
         address, bus = ("127.0.0.1", port), ("127.0.0.1", port + 10_000)
@@ -97,6 +108,16 @@ def worker(cluster: Cluster, start_worker: Callable[..., Any], redis_url: str) -
     )  # fmt: skip
 
 
+@contextlib.contextmanager
+def stopped(worker: Any) -> Iterator[None]:
+    """Keep a worker from answering meanwhile."""
+    os.killpg(worker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(worker.pid, signal.SIGCONT)
+
+
 def collect(client: Client, wanted: int) -> Counter[str]:
     """Return how often each id was answered."""
     results = list(client.results(timeout=20.0, max=wanted))
@@ -112,11 +133,13 @@ def test_a_worker_and_clients_find_every_queue_s_node_and_follow_it(cluster: Clu
             stack.enter_context(client)
         for client in clients:
             assert client.classify("hello", timeout=20.0).status == "ok"
-        ids = [client.submit(TEXTS) for client in clients]
-        cluster.fail_over(0)
-        for client, of_queue in zip(clients, ids, strict=True):
-            of_queue += client.submit(TEXTS)
-        cluster.fail_over(1)
+        ids: list[list[str]] = [[], [], []]
+        for number in (0, 1):
+            with stopped(worker):
+                for client, of_queue in zip(clients, ids, strict=True):
+                    of_queue += client.submit(TEXTS)
+            assert cluster.waiting(number) > 0
+            cluster.fail_over(number)
         for client, of_queue in zip(clients, ids, strict=True):
             assert collect(client, len(of_queue)) == Counter(of_queue)
     assert worker.process.poll() is None
@@ -124,14 +147,25 @@ def test_a_worker_and_clients_find_every_queue_s_node_and_follow_it(cluster: Clu
 
 
 @pytest.mark.usefixtures("worker")
+def test_threads_may_share_a_client_while_the_queue_moves(cluster: Cluster) -> None:
+    with Client(cluster.servers[1].url, queue=cluster.queues[0]) as client, ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(client.classify, text, 20.0) for text in TEXTS[:400]]
+        wait_for(lambda: sum(call.done() for call in calls) > 20, what="calls are answered")
+        assert not all(call.done() for call in calls)
+        cluster.fail_over(0)
+        assert {call.result().status for call in calls} == {"ok"}
+
+
+@pytest.mark.usefixtures("worker")
 def test_an_asynchronous_client_and_the_command_line_find_it_too(cluster: Cluster) -> None:
     async def ask(queue: str) -> list[str]:
         async with AsyncClient(cluster.servers[2].url, queue=queue) as client:
-            return [made.status async for made in client.stream(TEXTS[:50])]
+            several = await asyncio.gather(*(client.classify(text, timeout=20.0) for text in TEXTS[:20]))
+            return [made.status for made in several] + [made.status async for made in client.stream(TEXTS[:50])]
 
     for queue in cluster.queues:
-        assert asyncio.run(ask(queue)) == ["ok"] * 50
-        for command in (["queues", "--queue", queue], ["dead", "list", "--queue", queue]):
+        assert asyncio.run(ask(queue)) == ["ok"] * 70
+        for command in (["queues"], ["queues", "--queue", queue], ["dead", "list", "--queue", queue]):
             done = subprocess.run(
                 [sys.executable, "-m", "sortgate", *command, "--redis-url", cluster.servers[2].url],
                 capture_output=True, text=True, check=False,

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from sortgate.errors import BrokerError
-from sortgate.streams.redirect import Node, node_in, node_of, point
+from sortgate.streams.redirect import Node, Route, node_of, point, redirection
 from sortgate.worker.link import LinkLost
 
 
@@ -28,7 +28,7 @@ from sortgate.worker.link import LinkLost
 )
 def test_only_moved_errors_point_to_a_node(error: object, node: Node | None) -> None:
     assert node_of(error) == node
-    assert node_in([1, None, error]) == node
+    assert redirection([1, None, error])[0] == node
 
 
 def test_a_node_without_a_host_is_another_port_of_the_same() -> None:
@@ -37,3 +37,27 @@ def test_a_node_without_a_host_is_another_port_of_the_same() -> None:
     assert options == {"host": "redis.example.org", "port": 6381}
     point(options, Node("10.0.0.7", 6382))
     assert options == {"host": "10.0.0.7", "port": 6382}
+
+
+def test_what_cannot_help_is_left_and_the_last_two_are_tried_in_turn() -> None:
+    down, loading = redis.exceptions.ClusterDownError("down"), redis.exceptions.BusyLoadingError("loading")
+    moved = redis.exceptions.MovedError("1 a:1")
+    assert redirection([b"x", down]) == redirection([loading]) == (None, True)
+    assert redirection([down, moved]) == (Node("a", 1), False)
+    assert redirection([redis.exceptions.ResponseError("NOGROUP"), 3]) == (None, False)
+    route = Route()
+    route.leave()
+    assert route.node is None, "a plain Redis has no other"
+    route.follow(Node("a", 1))
+    route.follow(Node("", 2))
+    assert route.node == Node("a", 2)
+    seen = []
+    for _ in range(4):
+        route.leave()
+        seen.append(route.node)
+    assert seen == [None, Node("a", 2)] * 2
+
+
+def test_a_socket_s_url_is_none_of_a_cluster() -> None:
+    with pytest.raises(BrokerError, match="give a node's redis:// URL"):
+        point({"path": "/run/redis.sock"}, Node("10.0.0.7", 6382))

@@ -38,7 +38,7 @@ def tables_of(labels: int, seed: int) -> NgramTables:
         table[:, norms] = np.abs(table[:, norms])
         table[0] = 0.0
     bias = generator.standard_normal(labels).astype(np.float32)
-    return NgramTables(words, pairs, build_pair_table(keys, VOCABULARY), bias, 1.0)
+    return NgramTables(words, pairs, build_pair_table(keys, VOCABULARY), bias, ())
 
 
 def module_of(config: ModelConfig, labels: int = 3, seed: int = 0, *, ngrams: bool = False) -> HybridClassifier:

@@ -8,15 +8,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from sortgate.inference.session import Session
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.config import NgramConfig
+from sortgate_training.graph import GraphSpec, build_graph, random_tables, random_weights
 from sortgate_training.mixing import mix
 from sortgate_training.model import NgramPath
 from sortgate_training.ngrams import _Features, character_ngrams, fit_ngrams
 from sortgate_training.pairs import NO_KEY, build_pair_table, pair_keys
 from sortgate_training.regression import Fit, Penalty
+from sortgate_training.tables import damped
 
 WORDS = ["good", "goods", "bad", "badly", "not", "very", "film", "plot", "a", "the"]
 SIZE = len(WORDS) + 2
@@ -67,6 +70,23 @@ def test_tables_are_the_regression(labels: int) -> None:
     padded = judged.batch(range(len(judged)))
     np.testing.assert_allclose(NgramPath(tables)(padded.ids).numpy(), expected, atol=1e-4)
     np.testing.assert_allclose(tables.scaled(0.3).logits(judged), 0.3 * expected, atol=1e-4)
+
+
+def test_repeats_count_as_a_logarithm_in_steps() -> None:
+    counts = np.array([1, 2, 3, 4, 7, 8, 800])
+    np.testing.assert_allclose(damped(counts), 1 + np.log(2) * np.array([0, 1, 1, 2, 2, 3, 3]))
+    tables = random_tables(SIZE, 3, 30)
+    # of a token and a pair each count around the steps, padding behind them
+    texts = EncodedTexts([[2] * count + [3] for count in range(1, 12)] + [[4, 5] * 9, [1]], [0] * 13)
+    batch = texts.batch(range(len(texts)))
+    np.testing.assert_allclose(NgramPath(tables)(batch.ids).numpy(), tables.logits(texts), atol=1e-5)
+    model = build_graph(random_weights(SIZE, 3, GraphSpec("lstm", 2), 3), GraphSpec("lstm", 2), tables)
+    session = Session(model.SerializeToString())
+    alone = build_graph(random_weights(SIZE, 3, GraphSpec("lstm", 2), 3), GraphSpec("lstm", 2))
+    recurrent = Session(alone.SerializeToString())
+    ids, lengths = batch.ids.numpy().astype(np.int32), batch.lengths.numpy().astype(np.int32)
+    found = session.run(ids, lengths) - recurrent.run(ids, lengths)
+    np.testing.assert_allclose(found, tables.logits(texts), atol=1e-4)
 
 
 def test_pairs_of_words_are_learned() -> None:

@@ -81,7 +81,7 @@ def test_a_search_takes_the_best_and_it_can_be_found_again(sets: bool) -> None:
         return float(-log_softmax(logits, axis=1)[np.arange(len(truth)), truth].mean())
 
     again = Regression(x, targets, LABELS, 60).again(found.penalties)
-    np.testing.assert_allclose(again.coefficients, found.coefficients, atol=0.02)
+    np.testing.assert_allclose(again.coefficients, found.coefficients, rtol=1e-9, atol=1e-12)
     others = [loss(Penalty(strength, ratios)) for strength in STRENGTHS for ratios in (0.0, 1.0)]
     assert loss(*found.penalties) <= min(others) + 1e-3
 

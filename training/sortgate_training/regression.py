@@ -86,7 +86,8 @@ class Regression:
         """Return ``best``, a loss and its fit, or what is better, from which the next fit begins."""
         for strength in strengths:
             fit = self._fit((*(best[1].penalties if best else ()), Penalty(strength, ratios)))
-            loss = negative_log_likelihood((held_out @ fit.coefficients.T + fit.intercept).astype(np.float32), targets)
+            logits = held_out @ fit.coefficients.T.astype(np.float32) + fit.intercept
+            loss = negative_log_likelihood(logits.astype(np.float32), targets)
             if best is not None and loss >= best[0]:
                 self._weights, self._intercept = best[1].coefficients.T.copy(), best[1].intercept.copy()
                 break
@@ -95,7 +96,9 @@ class Regression:
 
     def again(self, penalties: tuple[Penalty, ...]) -> Fit:
         """Return the last of the fits by which a search on other texts has found its best."""
-        return [self._fit(penalties[: number + 1]) for number in range(len(penalties))][-1]
+        for number in range(1, len(penalties)):
+            self._fit(penalties[:number])
+        return self._fit(penalties)
 
     def _fit(self, penalties: tuple[Penalty, ...]) -> Fit:
         strength, ratios = penalties[-1]
@@ -106,7 +109,7 @@ class Regression:
             block = slice(start, start + size)
             scales = np.sqrt((1.0 + ratios * self._squares[:, block]) / (1.0 + ratios)) if ratios else 1.0
             self._fit_block(block, strength, scales)
-        return Fit(penalties, self._weights.T.astype(np.float32), self._intercept.copy())
+        return Fit(penalties, self._weights.T.copy(), self._intercept.copy())
 
     def _fit_block(self, block: slice, strength: float, scales: Any) -> None:
         """Move weights ``[features, labels]`` and intercept of some labels.

@@ -25,8 +25,10 @@ def create_app(settings: Settings) -> Celery:
         # The default looks for lost messages only every 100 seconds.
         "unacked_restore_throttle": 1,
     }
-    broker = _checked(settings.broker)  # and backend: that knows no cluster either
-    app = Celery("sortgate", broker=broker, backend=broker, set_as_current=False)
+    broker, streams = _checked(settings.broker), _checked(settings.redis_url)
+    # Results go where the broker is, if that is a Redis: the streams may be on a cluster, which Celery cannot use.
+    backend = broker if broker.startswith(("redis://", "rediss://", "unix://")) else streams
+    app = Celery("sortgate", broker=broker, backend=backend, set_as_current=False)
     app.conf.update(
         sortgate_settings=settings,
         accept_content=["json"],

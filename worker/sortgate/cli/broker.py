@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import click
 import redis
 
-from sortgate import keys
 from sortgate.client.connection import broker_error, create_redis
 from sortgate.settings import Settings
-from sortgate.streams.redirect import REDIRECTS, node_of
+from sortgate.streams.redirect import node_serving
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -37,7 +36,7 @@ def connected(redis_url: str | None, queue: str = "") -> Iterator[tuple[redis.Re
     """
     settings = Settings.from_env(redis_url=redis_url)
     try:
-        with _open(settings, queue) as link:
+        with open_at(settings, queue) as link:
             yield link, settings
     except (redis.RedisError, OSError) as error:
         if isinstance(error, BrokenPipeError):
@@ -45,14 +44,10 @@ def connected(redis_url: str | None, queue: str = "") -> Iterator[tuple[redis.Re
         raise broker_error(error, settings) from None
 
 
-def _open(settings: Settings, queue: str) -> redis.Redis:
+def open_at(settings: Settings, queue: str) -> redis.Redis:
     """Return a connection to the node that serves a queue, to the URL's own without a queue."""
     link = create_redis(settings)
-    for _ in range(REDIRECTS if queue else 0):
-        try:
-            link.xlen(keys.requests(queue))
-            break
-        except redis.exceptions.MovedError as error:
-            link.close()
-            link = create_redis(settings, node_of(error))
+    if queue and (node := node_serving(link, queue)) is not None:
+        link.close()
+        link = create_redis(settings, node)
     return link

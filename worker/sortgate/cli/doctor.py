@@ -48,7 +48,7 @@ def doctor(chosen: tuple[str, ...], redis_url: str | None, as_json: bool) -> int
     Ends with status 1 when something can lose texts.
     """
     names = [keys.check_queue(name) for name in chosen]
-    with connected(redis_url, names[0] if len(names) == 1 else "") as (link, settings):
+    with connected(redis_url, names[0] if names else "") as (link, settings):
         findings = list(examine(link, settings, names))
     if as_json:
         print_json(findings)

@@ -9,8 +9,9 @@ import click
 import redis
 
 from sortgate import keys
-from sortgate.cli.broker import connected, redis_option
+from sortgate.cli.broker import connected, open_at, redis_option
 from sortgate.cli.output import json_option, print_json, print_json_line, print_table
+from sortgate.settings import Settings
 from sortgate.streams.admin import QueueStats, list_queues, queue_stats
 
 _COLUMNS = ("QUEUE", "HIGH", "NORMAL", "LOW", "LAG S", "PENDING", "OLDEST S", "RESULTS", "DEAD", "WORKERS", "ANSWERED")
@@ -36,9 +37,9 @@ Examples:
 def queues(chosen: tuple[str, ...], watch: bool, interval: float, redis_url: str | None, as_json: bool) -> None:
     """Show the queues: backlog, lag, workers."""
     names = [keys.check_queue(name) for name in chosen]
-    with connected(redis_url, names[0] if len(names) == 1 else "") as (link, _):
+    with connected(redis_url) as (link, settings):
         while True:
-            found = _stats(link, names)
+            found = _stats(link, settings, names)
             if watch and as_json:
                 print_json_line(found)
             elif as_json:
@@ -52,8 +53,15 @@ def queues(chosen: tuple[str, ...], watch: bool, interval: float, redis_url: str
             time.sleep(interval)
 
 
-def _stats(link: redis.Redis, names: list[str]) -> list[QueueStats]:
-    return [queue_stats(link, name) for name in names or list_queues(link)]
+def _stats(link: redis.Redis, settings: Settings, names: list[str]) -> list[QueueStats]:
+    found = []
+    for name in names or list_queues(link):
+        try:
+            found.append(queue_stats(link, name))
+        except redis.exceptions.MovedError:  # a replica lists its primary's queues
+            with open_at(settings, name) as other:
+                found.append(queue_stats(other, name))
+    return found
 
 
 def _row(stats: QueueStats) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_async_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
-from sortgate.streams.redirect import REDIRECTS, Node, node_in
+from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, redirection
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -35,18 +35,27 @@ class AsyncClient(BaseClient):
     """
 
     def _prepare(self) -> None:
-        self._redis = self._open(None)
+        self._route = Route()
+        #: by node, that of the URL under None; one that was left may still be used by other tasks
+        self._nodes: dict[Node | None, redis.asyncio.Redis] = {}
+        self._redis = self._connections()
 
-    def _open(self, node: Node | None) -> redis.asyncio.Redis:
-        self._node = node
-        link = create_async_redis(self.settings, node)
-        link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
-        return link
+    def _connections(self) -> redis.asyncio.Redis:
+        node = self._route.node
+        if node not in self._nodes:
+            link = self._nodes[node] = create_async_redis(self.settings, node)
+            link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
+        return self._nodes[node]
 
-    async def _connect_to(self, node: Node | None) -> None:
-        """Talk to that node of a cluster from now on; other tasks end what they have begun."""
-        before, self._redis = self._redis, self._open(node)
-        await before.connection_pool.disconnect(inuse_connections=False)
+    def _turn(self, link: redis.asyncio.Redis, node: Node | None) -> None:
+        """Talk to ``node`` from now on, without one to where we were before; unless another task turned first."""
+        if self._redis is not link:
+            return
+        if node is None:
+            self._route.leave()
+        else:
+            self._route.follow(node)
+        self._redis = self._connections()
 
     async def submit(
         self,
@@ -148,7 +157,9 @@ class AsyncClient(BaseClient):
             with contextlib.suppress(ClientError):
                 await self._send(Commands([("UNLINK", *self._spent)]))
             self._spent.clear()
-        await self._redis.aclose()
+        for link in self._nodes.values():
+            with contextlib.suppress(redis.RedisError, OSError):
+                await link.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -207,23 +218,28 @@ class AsyncClient(BaseClient):
         return None
 
     async def _send(self, step: Commands) -> list[Any]:
-        for _ in range(REDIRECTS):
-            replies = await self._send_once(step)
-            if (node := node_in(replies)) is None:
+        for turn in range(REDIRECTS):
+            if turn > 1:
+                await asyncio.sleep(PAUSE_S)  # nodes that do not agree need a moment
+            link = self._redis
+            replies = await self._send_to(link, step)
+            node, lost = redirection(replies)
+            if node is None:
+                if lost:
+                    self._turn(link, None)
                 break
-            await self._connect_to(node)
+            self._turn(link, node)
         return replies
 
-    async def _send_once(self, step: Commands) -> list[Any]:
+    async def _send_to(self, link: redis.asyncio.Redis, step: Commands) -> list[Any]:
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with link.pipeline(transaction=False) as pipe:
                 for command in step.commands:
                     pipe.execute_command(*command)
                 replies: list[Any] = await pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
-            if self._node is not None:  # it may be gone; the URL's own node knows who is there now
-                await self._connect_to(None)
+            self._turn(link, None)
             raise self.error_from(error) from None
 
 

@@ -26,7 +26,8 @@ _CLASSES: dict[type[Exception], str] = {
     redis.exceptions.ReadOnlyError: "READONLY",
     redis.exceptions.NoPermissionError: "NOPERM",
     redis.exceptions.BusyLoadingError: "LOADING",
-    redis.exceptions.MovedError: "MOVED",
+    redis.exceptions.MovedError: "MOVED",  # before AskError, of which it is one
+    redis.exceptions.AskError: "TRYAGAIN",
     redis.exceptions.ClusterDownError: "CLUSTERDOWN",
     redis.exceptions.TryAgainError: "TRYAGAIN",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -15,7 +16,7 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
-from sortgate.streams.redirect import REDIRECTS, Node, node_in
+from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, redirection
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -34,18 +35,28 @@ class Client(BaseClient):
     """
 
     def _prepare(self) -> None:
-        self._redis = self._open(None)
+        self._route, self._turning = Route(), threading.Lock()
+        #: by node, that of the URL under None; one that was left may still be used by other threads
+        self._nodes: dict[Node | None, redis.Redis] = {}
+        self._redis = self._connections()
 
-    def _open(self, node: Node | None) -> redis.Redis:
-        self._node = node
-        link = create_redis(self.settings, node)
-        link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
-        return link
+    def _connections(self) -> redis.Redis:
+        node = self._route.node
+        if node not in self._nodes:
+            link = self._nodes[node] = create_redis(self.settings, node)
+            link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
+        return self._nodes[node]
 
-    def _connect_to(self, node: Node | None) -> None:
-        """Talk to that node of a cluster from now on; other threads end what they have begun."""
-        before, self._redis = self._redis, self._open(node)
-        before.connection_pool.disconnect(inuse_connections=False)
+    def _turn(self, link: redis.Redis, node: Node | None) -> None:
+        """Talk to ``node`` from now on, without one to where we were before; unless another thread turned first."""
+        with self._turning:
+            if self._redis is not link:
+                return
+            if node is None:
+                self._route.leave()
+            else:
+                self._route.follow(node)
+            self._redis = self._connections()
 
     def submit(
         self,
@@ -199,7 +210,8 @@ class Client(BaseClient):
             with contextlib.suppress(ClientError):
                 self._perform(Commands([("UNLINK", *self._spent)]), iter(()))
             self._spent.clear()
-        self._redis.close()
+        for link in self._nodes.values():
+            link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -247,23 +259,28 @@ class Client(BaseClient):
             if self.journal is not None:
                 self.journal.write(step.op, step.ids, self.queue)
             return None
-        for _ in range(REDIRECTS):
-            replies = self._send(step)
-            if (node := node_in(replies)) is None:
+        for turn in range(REDIRECTS):
+            if turn > 1:
+                time.sleep(PAUSE_S)  # nodes that do not agree need a moment
+            link = self._redis
+            replies = self._send(link, step)
+            node, lost = redirection(replies)
+            if node is None:
+                if lost:
+                    self._turn(link, None)
                 break
-            self._connect_to(node)
+            self._turn(link, node)
         return replies
 
-    def _send(self, step: Commands) -> list[Any]:
+    def _send(self, link: redis.Redis, step: Commands) -> list[Any]:
         try:
-            with self._redis.pipeline(transaction=False) as pipe:
+            with link.pipeline(transaction=False) as pipe:
                 for command in step.commands:
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
                 replies: list[Any] = pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
-            if self._node is not None:  # it may be gone; the URL's own node knows who is there now
-                self._connect_to(None)
+            self._turn(link, None)
             raise self.error_from(error) from None
 
 

@@ -14,9 +14,14 @@ from typing import Any, NamedTuple
 
 import redis
 
-#: How often a call is sent to another node before its error is taken for one.
-REDIRECTS = 5
+from sortgate import keys
+from sortgate.errors import BrokerError
+
+#: How often a call is sent to another node before its error is taken for one, with a pause from the second time on.
+REDIRECTS, PAUSE_S = 5, 0.1
 _MOVED = re.compile(r"\bMOVED \d+ (\S*):(\d+)$")
+#: What a node says that does not serve the queue, and knows of no other that does.
+_LOST = (redis.exceptions.ClusterDownError, redis.exceptions.BusyLoadingError)
 
 
 class Node(NamedTuple):
@@ -26,21 +31,71 @@ class Node(NamedTuple):
     port: int
 
 
+class Route:
+    """Where a queue's connections go.
+
+    Attributes:
+        node: of a cluster; None for the one that the URL names.
+    """
+
+    def __init__(self) -> None:
+        self.node: Node | None = None
+        self._before: Node | None = None
+
+    def follow(self, node: Node) -> None:
+        """Go where the node that was asked sends us."""
+        if not node.host and self.node is not None:
+            node = Node(self.node.host, node.port)
+        self.node, self._before = node, None
+
+    def leave(self) -> None:
+        """Go back to where we came from: the node cannot be reached, or does not serve the queue.
+
+        So the URL's node and the last one that was followed are tried in turn, until one answers.
+        """
+        self.node, self._before = self._before, self.node
+
+
 def node_of(error: object) -> Node | None:
     """Return the node that an error of redis-py, hiredis, or of ours that quotes one, points to; None for any other."""
     if isinstance(error, redis.exceptions.MovedError):
-        return Node(error.host, error.port)
+        return Node(_host(error.host), error.port)
     found = _MOVED.search(str(error)) if isinstance(error, Exception) else None
-    return None if found is None else Node(found[1], int(found[2]))
+    return None if found is None else Node(_host(found[1]), int(found[2]))
 
 
-def node_in(replies: Iterable[object]) -> Node | None:
-    """Return the node that the first redirection among these replies points to."""
-    return next(filter(None, map(node_of, replies)), None)
+def _host(name: str) -> str:
+    return "" if name == "?" else name  # Redis 7: it does not know its own
+
+
+def redirection(replies: Iterable[object]) -> tuple[Node | None, bool]:
+    """Return the node that these replies point to, and whether one says that the asked node cannot help."""
+    replies = list(replies)
+    node = next(filter(None, map(node_of, replies)), None)
+    return node, node is None and any(isinstance(reply, _LOST) for reply in replies)
 
 
 def point(options: MutableMapping[str, Any], node: Node) -> None:
-    """Let connections that redis-py makes with ``options`` go to ``node``."""
+    """Let connections that redis-py makes with ``options`` go to ``node``.
+
+    Raises:
+        BrokerError: the URL is a Unix socket's.
+    """
+    if "path" in options:
+        raise BrokerError(f"Redis at {options['path']} is one of a cluster: give a node's redis:// URL, not a socket's")
     if node.host:
         options["host"] = node.host
     options["port"] = node.port
+
+
+def node_serving(link: redis.Redis, queue: str) -> Node | None:
+    """Return the node that serves a queue, None where that is the one asked.
+
+    Raises:
+        redis.RedisError: see redis-py.
+    """
+    try:
+        link.xlen(keys.requests(queue))
+    except redis.exceptions.MovedError as error:
+        return node_of(error)
+    return None

@@ -16,7 +16,7 @@ import redis
 from sortgate.errors import BrokerError
 from sortgate.settings import Settings
 from sortgate.streams.connection import connection_options
-from sortgate.streams.redirect import Node, point
+from sortgate.streams.redirect import Route, point
 
 Reply = Any
 OnReply = Callable[[Reply], None]
@@ -43,15 +43,18 @@ class Link:
         settings: for the URL and the time-outs.
         name: client name shown by ``CLIENT LIST``.
         on_lost: told when the link breaks while the event loop reads or writes it.
+        route: where to connect.
     """
 
-    def __init__(self, settings: Settings, name: str, on_lost: Callable[[LinkLost], None]) -> None:
+    def __init__(
+        self, settings: Settings, name: str, on_lost: Callable[[LinkLost], None], route: Route | None = None
+    ) -> None:
         self._settings = settings
         self._name = name
         self._on_lost = on_lost
         self._hub: Any = None
         self._connection: redis.Connection | None = None
-        self._node: Node | None = None
+        self._route = Route() if route is None else route
         self._reader = hiredis.Reader()
         #: for each reply owed, its callback and the seconds that its command may block on top of the time-out
         self._owed: deque[tuple[OnReply, float]] = deque()
@@ -81,10 +84,6 @@ class Link:
             raise LinkLost("not connected")
         return self._connection._sock
 
-    def follow(self, node: Node) -> None:
-        """Connect to this node of a cluster from now on, until that fails."""
-        self._node = node
-
     def connect(self) -> None:
         """Connect and authenticate; this alone may block, for at most the socket's time-outs.
 
@@ -93,13 +92,12 @@ class Link:
         """
         options = connection_options(self._settings)
         pool = redis.ConnectionPool.from_url(self._settings.redis_url, **options, client_name=self._name)
-        if self._node is not None:
-            point(pool.connection_kwargs, self._node)
+        if self._route.node is not None:
+            point(pool.connection_kwargs, self._route.node)
         connection: redis.Connection = pool.connection_class(**pool.connection_kwargs)
         try:
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         except (redis.RedisError, OSError) as error:
-            self._node = None  # it may be gone; the URL's own node knows who is there now
             raise BrokerError(f"Redis does not answer: {error}") from None
         self._connection = connection
         self._socket.setblocking(False)

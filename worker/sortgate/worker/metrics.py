@@ -138,7 +138,8 @@ OWN = (
     ),
     Metric(
         "histogram", "sortgate_batch_tokens", _QUEUE,
-        "Token ids of a batch, padding left out.", _of_queue(lambda report: report.figures.batch_tokens),
+        "Token ids of a batch that went through the model, padding left out.",
+        _of_queue(lambda report: report.figures.batch_tokens),
     ),
     Metric(
         "histogram", "sortgate_batch_seconds", _QUEUE,

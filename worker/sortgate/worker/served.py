@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
 
 from sortgate import keys
 from sortgate.bundle import Bundle
+from sortgate.client.connection import create_redis
 from sortgate.errors import BrokerError, BundleNotFoundError, ConfigurationError
 from sortgate.settings import Settings
-from sortgate.streams.connection import connection_options, without_password
+from sortgate.streams.connection import without_password
+from sortgate.streams.redirect import Node, node_serving
 from sortgate.worker.endpoint import Endpoint
 
 MIN_REDIS = (6, 2)
@@ -53,18 +56,28 @@ def check_bundles(served: Mapping[str, Path]) -> dict[str, Bundle]:
     return bundles
 
 
-def check_redis(settings: Settings) -> str:
-    """Return the server's version after checking that texts are safe there.
+def check_redis(settings: Settings, queues: Iterable[str] = ()) -> str:
+    """Return the server's version after checking that texts are safe there, and on the nodes that serve ``queues``.
 
     Raises:
         ConfigurationError: too old, or its eviction policy can drop messages.
         BrokerError: absent or refusing.
     """
+    nodes: set[Node | None] = {None}
     try:
-        with redis.Redis.from_url(settings.redis_url, **connection_options(settings)) as client:
-            info = client.info()
+        with create_redis(settings) as link:
+            version = _check_server(link, settings)
+            nodes |= {node_serving(link, queue) for queue in queues}
+        for node in nodes - {None}:
+            with create_redis(settings, node) as link:
+                _check_server(link, settings)
     except (redis.RedisError, OSError) as error:
         raise BrokerError(f"Redis at {without_password(settings.redis_url)} cannot be used: {error}") from None
+    return version
+
+
+def _check_server(link: redis.Redis, settings: Settings) -> str:
+    info: Any = link.info()
     version = str(info["redis_version"])
     numbers = tuple(int(part) for part in version.split(".")[:2])
     if numbers < MIN_REDIS:
@@ -84,8 +97,9 @@ def preflight(settings: Settings) -> None:
     Raises:
         SortgateError: the first thing that is wrong.
     """
-    check_bundles(served_bundles(settings.queues, settings.models_dir))
-    check_redis(settings)
+    served = served_bundles(settings.queues, settings.models_dir)
+    check_bundles(served)
+    check_redis(settings, served)
     # only tried here: Celery prints its banner before the worker opens it
     if (endpoint := Endpoint.from_settings(settings)) is not None:
         endpoint.close()

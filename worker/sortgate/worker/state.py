@@ -75,12 +75,12 @@ class StateWatch:
         """Take the reply.
 
         Raises:
-            LinkLost: Redis has forgotten its scripts, which a new link loads again.
+            LinkLost: Redis has forgotten its scripts, which a new link loads again, or the queue is elsewhere.
         """
         self.heard_at = time.monotonic()
         if not isinstance(reply, hiredis.ReplyError):
             self.state = parse_state(reply)
-        elif str(reply).startswith("NOSCRIPT"):
+        elif str(reply).startswith(("NOSCRIPT", "MOVED")):
             raise LinkLost(str(reply))
         elif not self.refused:  # a right that is missing, say: metrics never keep a text from being answered
             self.refused = True

@@ -21,7 +21,7 @@ from celery.utils.log import get_logger
 from sortgate import keys
 from sortgate.errors import BrokerError
 from sortgate.settings import Settings
-from sortgate.streams.redirect import node_of
+from sortgate.streams.redirect import Route, node_of
 from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
@@ -68,8 +68,9 @@ class QueueConsumer:
         self._settings = settings
         self._on_entries = on_entries
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
-        self._reads = Link(settings, f"sortgate-{queue}-read", self._lost)
-        self._commands = Link(settings, f"sortgate-{queue}", self._lost)
+        self._route = Route()
+        self._reads = Link(settings, f"sortgate-{queue}-read", self._lost, self._route)
+        self._commands = Link(settings, f"sortgate-{queue}", self._lost, self._route)
         self._links = (self._commands, self._reads)
         self.figures = QueueFigures()
         self._commits = Commits(queue, settings, self._commands, self.figures, self._on_confirmed)
@@ -158,13 +159,14 @@ class QueueConsumer:
         self._connected = self._reading = False
         self._busy = [True] * len(self._streams)
         if (node := node_of(error)) is not None:
-            for link in self._links:
-                link.follow(node)
+            self._route.follow(node)
             if not self._moved:
                 self._moved = True
                 logger.info("queue %s: its node of the cluster is %s:%d", self.queue, *node)
                 self._connect_at = 0.0
                 return
+        else:
+            self._route.leave()
         pause = RECONNECT_S[min(self._attempts, len(RECONNECT_S) - 1)]
         if self._attempts == 0:
             logger.warning("queue %s: link to Redis lost (%s), reconnecting", self.queue, error)
