@@ -17,7 +17,7 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_async_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
-from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, redirection
+from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, judge_node
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -223,13 +223,21 @@ class AsyncClient(BaseClient):
                 await asyncio.sleep(PAUSE_S)  # nodes that do not agree need a moment
             link = self._redis
             replies = await self._send_to(link, step)
-            node, lost = redirection(replies)
-            if node is None:
-                if lost:
-                    self._turn(link, None)
+            verdict = judge_node(replies)
+            if verdict.demoted:
+                await self._drop_idle(link)
+            elif verdict.node is None and not verdict.lost:
                 break
-            self._turn(link, node)
+            if verdict.node is not None or verdict.lost:
+                self._turn(link, verdict.node)
+            if verdict.lost:
+                break
         return replies
+
+    async def _drop_idle(self, link: redis.asyncio.Redis) -> None:
+        """Close connections that nobody uses: they are as broken as the one that failed."""
+        with contextlib.suppress(redis.RedisError, OSError):
+            await link.connection_pool.disconnect(inuse_connections=False)
 
     async def _send_to(self, link: redis.asyncio.Redis, step: Commands) -> list[Any]:
         try:
@@ -239,6 +247,7 @@ class AsyncClient(BaseClient):
                 replies: list[Any] = await pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
+            await self._drop_idle(link)
             self._turn(link, None)
             raise self.error_from(error) from None
 

@@ -16,7 +16,7 @@ from sortgate.client.collect import Collector
 from sortgate.client.connection import create_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
 from sortgate.errors import ClientError
-from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, redirection
+from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, judge_node
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -264,13 +264,20 @@ class Client(BaseClient):
                 time.sleep(PAUSE_S)  # nodes that do not agree need a moment
             link = self._redis
             replies = self._send(link, step)
-            node, lost = redirection(replies)
-            if node is None:
-                if lost:
-                    self._turn(link, None)
+            verdict = judge_node(replies)
+            if verdict.demoted:
+                self._drop_idle(link)
+            elif verdict.node is None and not verdict.lost:
                 break
-            self._turn(link, node)
+            if verdict.node is not None or verdict.lost:
+                self._turn(link, verdict.node)
+            if verdict.lost:
+                break
         return replies
+
+    def _drop_idle(self, link: redis.Redis) -> None:
+        """Close connections that nobody uses: they are as broken as the one that failed."""
+        link.connection_pool.disconnect(inuse_connections=False)
 
     def _send(self, link: redis.Redis, step: Commands) -> list[Any]:
         try:
@@ -280,6 +287,7 @@ class Client(BaseClient):
                 replies: list[Any] = pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
+            self._drop_idle(link)
             self._turn(link, None)
             raise self.error_from(error) from None
 

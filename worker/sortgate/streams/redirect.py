@@ -68,11 +68,28 @@ def _host(name: str) -> str:
     return "" if name == "?" else name  # Redis 7: it does not know its own
 
 
-def redirection(replies: Iterable[object]) -> tuple[Node | None, bool]:
-    """Return the node that these replies point to, and whether one says that the asked node cannot help."""
-    replies = list(replies)
-    node = next(filter(None, map(node_of, replies)), None)
-    return node, node is None and any(isinstance(reply, _LOST) for reply in replies)
+class Verdict(NamedTuple):
+    """What replies say of the node that gave them.
+
+    Attributes:
+        node: who serves the queue instead.
+        lost: it does not serve the queue, and knows of no other that does.
+        demoted: it was made a replica while a command was blocked, and closes the connection.
+    """
+
+    node: Node | None
+    lost: bool
+    demoted: bool
+
+
+def judge_node(replies: Iterable[object]) -> Verdict:
+    """Look through the replies to a step for errors that are about the node."""
+    errors = [reply for reply in replies if isinstance(reply, Exception)]
+    return Verdict(
+        node=next(filter(None, map(node_of, errors)), None),
+        lost=any(isinstance(error, _LOST) for error in errors),
+        demoted=any(str(error).startswith("UNBLOCKED") for error in errors),
+    )
 
 
 def point(options: MutableMapping[str, Any], node: Node) -> None:

@@ -10,11 +10,10 @@ import redis
 
 from sortgate import keys
 from sortgate.bundle import Bundle
-from sortgate.client.connection import create_redis
 from sortgate.errors import BrokerError, BundleNotFoundError, ConfigurationError
 from sortgate.settings import Settings
-from sortgate.streams.connection import without_password
-from sortgate.streams.redirect import Node, node_serving
+from sortgate.streams.connection import connection_options, without_password
+from sortgate.streams.redirect import Node, node_serving, point
 from sortgate.worker.endpoint import Endpoint
 
 MIN_REDIS = (6, 2)
@@ -65,11 +64,12 @@ def check_redis(settings: Settings, queues: Iterable[str] = ()) -> str:
     """
     nodes: set[Node | None] = {None}
     try:
-        with create_redis(settings) as link:
+        with redis.Redis.from_url(settings.redis_url, **connection_options(settings)) as link:
             version = _check_server(link, settings)
             nodes |= {node_serving(link, queue) for queue in queues}
-        for node in nodes - {None}:
-            with create_redis(settings, node) as link:
+        for node in filter(None, nodes):
+            with redis.Redis.from_url(settings.redis_url, **connection_options(settings)) as link:
+                point(link.connection_pool.connection_kwargs, node)
                 _check_server(link, settings)
     except (redis.RedisError, OSError) as error:
         raise BrokerError(f"Redis at {without_password(settings.redis_url)} cannot be used: {error}") from None
