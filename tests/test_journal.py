@@ -101,4 +101,4 @@ def test_what_cannot_be_noted_is_not_sent(redis_url: str) -> None:
     with Journal("/dev/full") as journal, Client(redis_url, "q", journal=journal) as client:
         with pytest.raises(DataError, match="No space left"):
             client.submit(["a"])
-        assert client._redis.execute_command("EXISTS", "sortgate:{q}:requests") == 0
+        assert client._nodes.current.execute_command("EXISTS", "sortgate:{q}:requests") == 0

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from faultrun import FAST, FaultRun, seeds, texts
+from poison import POISON_PLUGIN, with_plugin
 from sortgate import Client, keys
 from sortgate.errors import BrokerError
 from sortgate.faults import ChaosProxy, Trigger
@@ -86,21 +87,6 @@ def test_p2_what_a_killed_producer_had_enqueued_is_answered(
     assert counts.acknowledged > 0
 
 
-POISON_PLUGIN = """
-import os, signal
-from sortgate import hookimpl
-
-def poison(text):
-    if "killme" in text: os.kill(os.getpid(), signal.SIGKILL)
-    if "raises" in text: raise RuntimeError
-    return text
-
-@hookimpl
-def sortgate_register_normalizers(register):
-    register("test.plugin.v1", lambda: poison)
-"""
-
-
 @pytest.mark.parametrize(
     ("poison", "status", "count"), [("raises", "error", 5000), ("killme", "dead", 200)], ids=["raises", "kills"]
 )
@@ -109,13 +95,8 @@ def test_p3_ten_per_cent_poison_leaves_the_rest_alone(
     start_worker: StartWorker, make_bundle: MakeBundle, run: FaultRun, tmp_path: Path, chance: random.Random,
     poison: str, status: str, count: int,
 ) -> None:  # fmt: skip
-    plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    (plugins / "plugin.py").write_text(POISON_PLUGIN)
-    make_bundle(tmp_path / "models" / "toy", normalizers=["test.plugin.v1"], plugins_dir=plugins)
-    worker = start_worker(
-        models=tmp_path / "models", concurrency=2, SORTGATE_PLUGINS_DIR=str(plugins), SORTGATE_BATCH_TEXTS="64", **FAST
-    )
+    serving = with_plugin(make_bundle, tmp_path, POISON_PLUGIN)
+    worker = start_worker(concurrency=2, SORTGATE_BATCH_TEXTS="64", **serving, **FAST)
     children = set(worker.children)
     batch = texts(count)
     poisoned = set(chance.sample(range(count), count // 10))

@@ -9,21 +9,17 @@ import contextlib
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
 import pytest
 import redis
 
 from faultrun import FAST, FaultRun
-from sortgate import Client, keys
+from sortgate import keys
 from sortgate.embedded import EmbeddedRedis
-from sortgate.errors import ClientError
 from sortgate.faults import ChaosProxy
-from sortgate.settings import Settings
 from sortgate.types import PRIORITIES
 from waiting import wait_for
 
@@ -115,32 +111,6 @@ class Soak:
             yield from self.chance.sample(self.faults(), len(self.faults()))
 
 
-@contextlib.contextmanager
-def collecting(run: FaultRun) -> Iterator[None]:
-    """Read results all the time into the run's file."""
-    stop = threading.Event()
-
-    def collect() -> None:
-        settings = Settings(redis_url=run.url, socket_timeout_s=2.0)
-        with (
-            Client(queue=run.queue, settings=settings, reconnect_s=60.0) as client,
-            run.results_path.open("ab") as file,
-        ):
-            while not stop.is_set():
-                with contextlib.suppress(ClientError):
-                    for result in client.results(1.0):
-                        file.write(msgspec.json.encode(result) + b"\n")
-                        file.flush()
-
-    thread = threading.Thread(target=collect)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def in_flight(server: EmbeddedRedis) -> int:
     """Return how many texts are enqueued or with a worker."""
     with redis.Redis.from_url(server.url) as client:
@@ -163,7 +133,7 @@ def test_soak(
         run = fault_run(proxy.url)
         started = time.monotonic()
         run.submit(MEASURED)
-        with collecting(run):
+        with run.collecting():
             wait_for(lambda: in_flight(server) == 0, 120.0, what="the most that the workers can is known")
             most = MEASURED / (time.monotonic() - started)
             say(f"seed {seed}; half of {most:,.0f} texts/s; {MINUTES:g} minutes, a fault every {EVERY_S:g} s")

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sortgate.inference import Classifier, Sharing
+from sortgate.inference import Classifier
 from sortgate.inference.session import FloatArray
+from sortgate.inference.sharing import Sharing
 from sortgate.textpath import Encoded
 
 #: Batches of texts of few different ids, so that many are the same.
@@ -33,11 +34,11 @@ def test_every_text_gets_its_logits_and_none_is_computed_twice_without_need(
 ) -> None:
     sharing, compute = Sharing(keep), Counted()
     remembered: list[bytes] = []  # a model of the cache: the one asked for longest ago stands first
-    texts = fresh = 0
     for batch in batches:
         encoded = [Encoded.of(ids) for ids in batch]
         before = len(compute.asked)
-        np.testing.assert_array_equal(sharing.logits(encoded, compute), Counted()(encoded))
+        found, shared = sharing.logits(encoded, compute)
+        np.testing.assert_array_equal(found, Counted()(encoded))
         expected = list(dict.fromkeys(item.packed for item in encoded if item.packed not in remembered))
         assert compute.asked[before:] == expected
         for item in encoded:
@@ -45,8 +46,7 @@ def test_every_text_gets_its_logits_and_none_is_computed_twice_without_need(
                 remembered.remove(item.packed)
                 remembered.append(item.packed)
         remembered = [*remembered, *expected][-keep:] if keep else []
-        texts, fresh = texts + len(encoded), fresh + len(expected)
-    assert sharing.shared == texts - fresh
+        assert shared == len(encoded) - len(expected)
 
 
 def test_what_is_kept_does_not_hold_its_batch() -> None:
@@ -65,6 +65,7 @@ def test_cut_texts_with_the_same_ids_say_each_how_much_was_cut(toy_classifier: C
         tokens = toy_classifier.spent.tokens
         shared = toy_classifier(texts)
         assert toy_classifier.spent.tokens == tokens + most, "one of the three"
+        assert toy_classifier.spent.shared == 2
         assert toy_classifier(texts) == shared
         assert toy_classifier.spent.tokens == tokens + most
     finally:

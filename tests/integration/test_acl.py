@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis as redis_py
-import trustme
 
 from sortgate import Client, keys
 from sortgate.celery import create_app
@@ -23,6 +21,7 @@ from sortgate.embedded import EmbeddedRedis
 from sortgate.errors import BrokerError
 from sortgate.faults import ChaosProxy
 from sortgate.settings import Settings
+from tls import server_context
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 QUEUE = "tickets"
@@ -51,12 +50,9 @@ def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guarded]
     ):
         url = server.url
         if getattr(request, "param", "") == "tls":
-            authority = trustme.CA()
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            authority.issue_cert("127.0.0.1").configure_cert(context)
-            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            context, query = server_context(tmp_path)
             proxy = stack.enter_context(ChaosProxy(server.port, context))
-            url = f"rediss://:admin-password@127.0.0.1:{proxy.port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}"
+            url = f"{proxy.url}?{query}".replace("://", "://:admin-password@")
         urls = {}
         for line in re.findall(r"^ACL SETUSER .*$", PAGE.read_text(), re.MULTILINE):
             words = line.split()

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from sortgate.errors import BrokerError
-from sortgate.streams.redirect import Node, Route, judge_node, node_of, point
+from sortgate.streams.redirect import Node, Route, node_of, point
 from sortgate.worker.link import LinkLost
 
 
@@ -28,7 +28,6 @@ from sortgate.worker.link import LinkLost
 )
 def test_only_moved_errors_point_to_a_node(error: object, node: Node | None) -> None:
     assert node_of(error) == node
-    assert judge_node([1, None, error]).node == node
 
 
 def test_a_node_without_a_host_is_another_port_of_the_same() -> None:
@@ -39,13 +38,7 @@ def test_a_node_without_a_host_is_another_port_of_the_same() -> None:
     assert options == {"host": "10.0.0.7", "port": 6382}
 
 
-def test_what_cannot_help_is_left_and_the_last_two_are_tried_in_turn() -> None:
-    down, loading = redis.exceptions.ClusterDownError("down"), redis.exceptions.BusyLoadingError("loading")
-    moved = redis.exceptions.MovedError("1 a:1")
-    assert judge_node([b"x", down]) == judge_node([loading]) == (None, True, False)
-    assert judge_node([moved, 1]) == (Node("a", 1), False, False)
-    assert judge_node([redis.exceptions.ResponseError("NOGROUP"), "UNBLOCKED"]) == (None, False, False)
-    assert judge_node([redis.exceptions.ResponseError("UNBLOCKED force unblock")]) == (None, False, True)
+def test_the_last_two_nodes_are_tried_in_turn() -> None:
     route = Route()
     route.leave()
     assert route.node is None, "a plain Redis has no other"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from sortgate import Client, keys
 from sortgate.audit import QueueAudit
+from sortgate.cli.doctor import Finding, examine
 from sortgate.client.connection import create_redis
 from sortgate.errors import ClientError
 from sortgate.journal import Journal
@@ -31,6 +32,14 @@ LEASE_AND_SWEEP_S = 1.3
 #: What a loaded machine may add to a bound that is about seconds.
 SLACK_S = 10.0
 
+#: Settings of Redis, by what they make of a crash of its process.
+DURABILITY = {
+    "always": {"appendonly": "yes", "appendfsync": "always"},
+    "everysec": {"appendonly": "yes", "appendfsync": "everysec"},
+    "rdb": {"save": "1 1"},
+    "none": {},
+}
+
 
 def seeds(*, quick: bool = False) -> pytest.MarkDecorator:
     """Give a test its seeds; the first one of a quick row is part of `make test`."""
@@ -44,6 +53,23 @@ def seeds(*, quick: bool = False) -> pytest.MarkDecorator:
 def texts(count: int) -> list[str]:
     """Return ``count`` texts of mixed length; all say hello."""
     return [f"text number {i} says hello {'again ' * (i % 23)}" for i in range(count)]
+
+
+def complaints(worker: Any) -> list[str]:
+    return [line for line in worker.output().splitlines() if "WARNING" in line or "ERROR" in line]
+
+
+@contextlib.contextmanager
+def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Do ``work`` in a thread until it is told to stop, at the end of the block."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class FaultRun:
@@ -78,22 +104,31 @@ class FaultRun:
     @contextlib.contextmanager
     def producing(self, chunk: int = 20, pause_s: float = 0.02) -> Iterator[None]:
         """Submit all the time; calls that fail are in the journal, and the next one is made."""
-        stop = threading.Event()
 
-        def produce() -> None:
+        def produce(stop: threading.Event) -> None:
             settings = Settings(redis_url=self.url, socket_timeout_s=1.0)
             with Client(queue=self.queue, settings=settings, journal=self.journal) as client:
                 while not stop.wait(pause_s):
                     with contextlib.suppress(ClientError):
                         client.submit(texts(chunk))
 
-        thread = threading.Thread(target=produce)
-        thread.start()
-        try:
+        with meanwhile(produce):
             yield
-        finally:
-            stop.set()
-            thread.join()
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Read results into the file all the time."""
+
+        def collect(stop: threading.Event) -> None:
+            settings = Settings(redis_url=self.url, socket_timeout_s=2.0)
+            with Client(queue=self.queue, settings=settings, reconnect_s=60.0) as client:
+                while not stop.is_set():
+                    with contextlib.suppress(ClientError):
+                        for _ in self._written(client, 1.0):
+                            pass
+
+        with meanwhile(collect):
+            yield
 
     def working(self) -> None:
         """Wait until the first results are there."""
@@ -111,15 +146,23 @@ class FaultRun:
         return int(self.redis.hget(keys.counters(self.queue), name) or 0)
 
     def collect(self, timeout_s: float = 1.0, most: int | None = None) -> None:
-        """Read results into the file, as ``sortgate results`` does."""
+        """Read results into the file, as ``sortgate results`` does, and keep them."""
+        for result in self._written(self.client, timeout_s, most):
+            self.results.setdefault(result.id, result)
+
+    def _written(self, client: Client, timeout_s: float, most: int | None = None) -> Iterator[Result]:
+        """Yield results that are in the file."""
         with self.results_path.open("ab") as file:
-            for result in self.client.results(timeout_s, most):
+            for result in client.results(timeout_s, most):
                 file.write(msgspec.json.encode(result) + b"\n")
                 file.flush()
-                self.results.setdefault(result.id, result)
+                yield result
 
     def outcome(self) -> Outcome:
         return audit_queue(self.redis, self.queue, [self.journal_path], [self.results_path])
+
+    def doctor(self) -> list[Finding]:
+        return list(examine(self.redis, Settings(redis_url=self.url), []))
 
     def check(self, timeout_s: float = 90.0, *, may_lose: bool = False) -> QueueAudit:
         """Collect until nothing is in flight, wait for one result too many, and count.

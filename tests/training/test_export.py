@@ -16,10 +16,9 @@ from sortgate.textpath import Encoded
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.config import ModelConfig
 from sortgate_training.export import MAX_DIFFERENCE, check_parity, export_graph
+from sortgate_training.graph import random_tables
 from sortgate_training.logits import onnx_logits, torch_logits
 from sortgate_training.model import HybridClassifier, NgramPath, RecurrentClassifier
-from sortgate_training.pairs import build_pair_table
-from sortgate_training.tables import NgramTables
 
 VOCABULARY = 30
 
@@ -29,25 +28,13 @@ def texts_of(lengths: list[int], seed: int = 0) -> list[Encoded]:
     return [Encoded.of(generator.integers(1, VOCABULARY, length).tolist()) for length in lengths]
 
 
-def tables_of(labels: int, seed: int) -> NgramTables:
-    generator = np.random.default_rng(seed)
-    keys = np.unique(generator.integers(2, VOCABULARY, (60, 2)) @ np.array([VOCABULARY, 1]))
-    words = generator.standard_normal((VOCABULARY, 2 * labels + 2)).astype(np.float32)
-    pairs = generator.standard_normal((len(keys) + 1, labels + 1)).astype(np.float32)
-    for table, norms in ((words, [labels, -1]), (pairs, [-1])):
-        table[:, norms] = np.abs(table[:, norms])
-        table[0] = 0.0
-    bias = generator.standard_normal(labels).astype(np.float32)
-    return NgramTables(words, pairs, build_pair_table(keys, VOCABULARY), bias, ())
-
-
 def module_of(config: ModelConfig, labels: int = 3, seed: int = 0, *, ngrams: bool = False) -> HybridClassifier:
     torch.manual_seed(seed)
     module = RecurrentClassifier(config, VOCABULARY, labels)
     with torch.no_grad():
         for parameter in module.parameters():  # zero biases would hide a wrong order
             parameter.add_(torch.randn_like(parameter) * 0.3)
-    return HybridClassifier(module, NgramPath(tables_of(labels, seed)) if ngrams else None).eval()
+    return HybridClassifier(module, NgramPath(random_tables(VOCABULARY, labels, 60, seed)) if ngrams else None).eval()
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from kombu.asynchronous import Hub
 
 from sortgate.embedded import EmbeddedRedis
@@ -19,6 +18,7 @@ from sortgate.errors import BrokerError
 from sortgate.faults import ChaosProxy
 from sortgate.settings import Settings
 from sortgate.worker.link import Link, LinkLost, raise_error
+from tls import server_context
 
 LARGE = b"x" * 12_000_000  # more than a socket's buffers hold
 
@@ -28,20 +28,11 @@ def soon() -> float:
 
 
 @pytest.fixture
-def proxy(redis_server: EmbeddedRedis) -> Iterator[ChaosProxy]:
-    with ChaosProxy(redis_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def tls_proxy(redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[tuple[ChaosProxy, str]]:
     """A proxy that speaks TLS, and the URL with its certificate's authority."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context, query = server_context(tmp_path)
     with ChaosProxy(redis_server.port, context) as proxy:
-        yield proxy, f"{proxy.url}?ssl_ca_certs={tmp_path / 'ca.pem'}"
+        yield proxy, f"{proxy.url}?{query}"
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_w5_a_link_cut_at_any_byte_loses_and_doubles_nothing(
     """Both links pass the proxy, so over all cuts reads, commits, leases and the reconnecting itself are hit."""
     ids: list[str] = []
     cuts = 0
-    harness.run(lambda: harness.consumer._reading)
+    harness.run(lambda: harness.consumer._reader.reading)
     for after in [*range(0, 200, 4), *range(200, 7000, 170)]:
         # a second cut of the same kind, so that the reconnecting after the first is hit as well
         for way in (proxy.down, proxy.up) if after < 200 else (proxy.up,):
@@ -179,7 +179,7 @@ def test_a_silent_peer_is_given_up_and_its_texts_are_kept(
 
 def test_lost_scripts_and_groups_heal(harness: Harness, client: Client, redis: redis_py.Redis) -> None:
     for spoil in (redis.script_flush, redis.flushall, lambda: redis.xgroup_destroy(keys.requests(Q), keys.GROUP)):
-        harness.run(lambda: harness.consumer._reading)
+        harness.run(lambda: harness.consumer._reader.reading)
         spoil()
         [ident] = client.submit(["text"])
         harness.run(lambda ident=ident: ident in answers(redis))
@@ -231,10 +231,10 @@ def test_reading_pauses_while_the_result_stream_is_full(
     proxy: ChaosProxy, client: Client, redis: redis_py.Redis
 ) -> None:
     harness = Harness(proxy.url, results_limit=5)
-    harness.run(lambda: harness.consumer._reading)
+    harness.run(lambda: harness.consumer._reader.reading)
     for _ in range(5):
         redis.xadd(keys.results(Q), {"someone": "else's"})
-    harness.run(lambda: harness.consumer._results_full)
+    harness.run(lambda: harness.consumer._reader.results_full)
     ids = client.submit(["a", "b", "c"])
     ends = time.monotonic() + 1.0
     harness.run(lambda: time.monotonic() > ends)
@@ -250,7 +250,7 @@ def test_reading_pauses_while_the_result_stream_is_full(
 def test_garbage_on_a_link_is_a_lost_link(
     proxy: ChaosProxy, harness: Harness, client: Client, redis: redis_py.Redis
 ) -> None:
-    harness.run(lambda: harness.consumer._reading)
+    harness.run(lambda: harness.consumer._reader.reading)
     for _ in range(3):
         proxy.inject(b"HTTP/1.1 503 gone\r\n\r\n")
         ids = client.submit(["a", "b"])
@@ -258,7 +258,7 @@ def test_garbage_on_a_link_is_a_lost_link(
 
 
 def test_a_pause_of_the_loop_is_no_silence_of_redis(harness: Harness, client: Client, redis: redis_py.Redis) -> None:
-    harness.run(lambda: harness.consumer._reading)
+    harness.run(lambda: harness.consumer._reader.reading)
     first = harness.consumer._reads._socket
     time.sleep(3.5)  # longer than time-out and blocking read together
     ids = client.submit(["a"])
@@ -267,7 +267,7 @@ def test_a_pause_of_the_loop_is_no_silence_of_redis(harness: Harness, client: Cl
 
 
 def test_reconnecting_to_a_slow_redis_has_an_end(proxy: ChaosProxy, harness: Harness) -> None:
-    harness.run(lambda: harness.consumer._reading)
+    harness.run(lambda: harness.consumer._reader.reading)
     proxy.down.rate = 150
     proxy.reset()
     harness.run(lambda: not harness.consumer._connected)
@@ -336,7 +336,7 @@ def test_time_without_progress_begins_with_the_work(harness: Harness, client: Cl
     """However long the queue was empty before: a burst does not make its worker look stuck."""
     consumer = harness.consumer
     harness.answering = False
-    harness.run(lambda: consumer._reading)
+    harness.run(lambda: consumer._reader.reading)
     assert not consumer.report().has_work
     time.sleep(0.2)
     began = time.monotonic()

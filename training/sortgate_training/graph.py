@@ -140,8 +140,9 @@ def random_tables(vocabulary_size: int, labels: int, pairs: int, seed: int = 0) 
         return values.astype(np.float32)
 
     words = table(vocabulary_size, 2 * labels + 2, [labels, -1])
+    bias = generator.standard_normal(labels).astype(np.float32)
     of_pairs = table(len(keys) + 1, labels + 1, [-1])
-    return NgramTables(words, of_pairs, build_pair_table(keys, vocabulary_size), np.zeros(labels, np.float32), ())
+    return NgramTables(words, of_pairs, build_pair_table(keys, vocabulary_size), bias, ())
 
 
 def random_model(

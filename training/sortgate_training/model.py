@@ -159,10 +159,9 @@ def _looked_up(table: torch.Tensor, numbers: npt.NDArray[np.int64], squared: int
     shares = (damped(counts) / counts)[inverse].reshape(numbers.shape)
     squares = (damped(counts) ** 2 / counts)[inverse].reshape(numbers.shape)
     rows = table[torch.from_numpy(numbers)]
-    return tuple(
-        torch.einsum("bt,bt...->b...", torch.from_numpy(weights.astype(np.float32)), part)
-        for weights, part in ((shares, rows), (squares, rows[:, :, squared]))
-    )  # type: ignore[return-value]
+    weights, square_weights = (torch.from_numpy(each.astype(np.float32)) for each in (shares, squares))
+    sums = torch.einsum("bt,btc->bc", weights, rows)
+    return sums, torch.einsum("bt,bt->b", square_weights, rows[:, :, squared])
 
 
 class HybridClassifier(nn.Module):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -16,8 +17,8 @@ from sortgate.client.base import BaseClient, Commands, Note, Pull, Sleep, Step, 
 from sortgate.client.collect import Collector
 from sortgate.client.connection import create_async_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
+from sortgate.client.nodes import PAUSE_S, REDIRECTS, Nodes
 from sortgate.errors import ClientError
-from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, judge_node
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -35,27 +36,7 @@ class AsyncClient(BaseClient):
     """
 
     def _prepare(self) -> None:
-        self._route = Route()
-        #: by node, that of the URL under None; one that was left may still be used by other tasks
-        self._nodes: dict[Node | None, redis.asyncio.Redis] = {}
-        self._redis = self._connections()
-
-    def _connections(self) -> redis.asyncio.Redis:
-        node = self._route.node
-        if node not in self._nodes:
-            link = self._nodes[node] = create_async_redis(self.settings, node)
-            link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
-        return self._nodes[node]
-
-    def _turn(self, link: redis.asyncio.Redis, node: Node | None) -> None:
-        """Talk to ``node`` from now on, without one to where we were before; unless another task turned first."""
-        if self._redis is not link:
-            return
-        if node is None:
-            self._route.leave()
-        else:
-            self._route.follow(node)
-        self._redis = self._connections()
+        self._nodes = Nodes(partial(create_async_redis, self.settings))
 
     async def submit(
         self,
@@ -157,7 +138,7 @@ class AsyncClient(BaseClient):
             with contextlib.suppress(ClientError):
                 await self._send(Commands([("UNLINK", *self._spent)]))
             self._spent.clear()
-        for link in self._nodes.values():
+        for link in self._nodes.opened():
             with contextlib.suppress(redis.RedisError, OSError):
                 await link.aclose()
 
@@ -221,23 +202,12 @@ class AsyncClient(BaseClient):
         for turn in range(REDIRECTS):
             if turn > 1:
                 await asyncio.sleep(PAUSE_S)  # nodes that do not agree need a moment
-            link = self._redis
+            link = self._nodes.current
             replies = await self._send_to(link, step)
-            verdict = judge_node(replies)
-            if verdict.demoted:
-                await self._drop_idle(link)
-            elif verdict.node is None and not verdict.lost:
+            if not self._nodes.learn(link, replies):
                 break
-            if verdict.node is not None or verdict.lost:
-                self._turn(link, verdict.node)
-            if verdict.lost:
-                break
+            await _drop_idle(link)
         return replies
-
-    async def _drop_idle(self, link: redis.asyncio.Redis) -> None:
-        """Close connections that nobody uses: they are as broken as the one that failed."""
-        with contextlib.suppress(redis.RedisError, OSError):
-            await link.connection_pool.disconnect(inuse_connections=False)
 
     async def _send_to(self, link: redis.asyncio.Redis, step: Commands) -> list[Any]:
         try:
@@ -247,9 +217,15 @@ class AsyncClient(BaseClient):
                 replies: list[Any] = await pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
-            await self._drop_idle(link)
-            self._turn(link, None)
+            await _drop_idle(link)
+            self._nodes.turn(link)
             raise self.error_from(error) from None
+
+
+async def _drop_idle(link: redis.asyncio.Redis) -> None:
+    """Close connections that nobody uses: they are as broken as the one that failed."""
+    with contextlib.suppress(redis.RedisError, OSError):
+        await link.connection_pool.disconnect(inuse_connections=False)
 
 
 class _Source:

@@ -138,7 +138,7 @@ class BaseClient:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Make what :meth:`__init__` has no settings for before: the connections."""
+        """Prepare the connections, of which a client of either kind knows the kind."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({without_password(self.settings.redis_url)!r}, queue={self.queue!r})"

@@ -63,8 +63,7 @@ def create_redis(settings: Settings, node: Node | None = None) -> redis.Redis:
             health_check_interval=_HEALTH_CHECK_S,
             **connection_options(settings),
         )
-        if node is not None:
-            point(client.connection_pool.connection_kwargs, node)
+        point(client.connection_pool.connection_kwargs, node)
         return client
     except (ValueError, TypeError) as error:
         raise _bad_url(settings.redis_url, error) from None
@@ -81,8 +80,7 @@ def create_async_redis(settings: Settings, node: Node | None = None) -> redis.as
             health_check_interval=_HEALTH_CHECK_S,
             **connection_options(settings),
         )
-        if node is not None:
-            point(client.connection_pool.connection_kwargs, node)
+        point(client.connection_pool.connection_kwargs, node)
         return client
     except (ValueError, TypeError) as error:
         raise _bad_url(settings.redis_url, error) from None

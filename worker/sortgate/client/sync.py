@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -15,8 +15,8 @@ from sortgate.client.base import BaseClient, Commands, Note, Pull, Sleep, Steps,
 from sortgate.client.collect import Collector
 from sortgate.client.connection import create_redis
 from sortgate.client.exchange import Exchange, classified, classify_exchange
+from sortgate.client.nodes import PAUSE_S, REDIRECTS, Nodes
 from sortgate.errors import ClientError
-from sortgate.streams.redirect import PAUSE_S, REDIRECTS, Node, Route, judge_node
 from sortgate.types import Priority, Result
 
 T = TypeVar("T")
@@ -35,28 +35,7 @@ class Client(BaseClient):
     """
 
     def _prepare(self) -> None:
-        self._route, self._turning = Route(), threading.Lock()
-        #: by node, that of the URL under None; one that was left may still be used by other threads
-        self._nodes: dict[Node | None, redis.Redis] = {}
-        self._redis = self._connections()
-
-    def _connections(self) -> redis.Redis:
-        node = self._route.node
-        if node not in self._nodes:
-            link = self._nodes[node] = create_redis(self.settings, node)
-            link.response_callbacks.clear()  # raw replies have one shape, whatever the release of redis-py
-        return self._nodes[node]
-
-    def _turn(self, link: redis.Redis, node: Node | None) -> None:
-        """Talk to ``node`` from now on, without one to where we were before; unless another thread turned first."""
-        with self._turning:
-            if self._redis is not link:
-                return
-            if node is None:
-                self._route.leave()
-            else:
-                self._route.follow(node)
-            self._redis = self._connections()
+        self._nodes = Nodes(partial(create_redis, self.settings))
 
     def submit(
         self,
@@ -210,7 +189,7 @@ class Client(BaseClient):
             with contextlib.suppress(ClientError):
                 self._perform(Commands([("UNLINK", *self._spent)]), iter(()))
             self._spent.clear()
-        for link in self._nodes.values():
+        for link in self._nodes.opened():
             link.close()
 
     def __enter__(self) -> Self:
@@ -259,27 +238,20 @@ class Client(BaseClient):
             if self.journal is not None:
                 self.journal.write(step.op, step.ids, self.queue)
             return None
+        return self._send(step)
+
+    def _send(self, step: Commands) -> list[Any]:
         for turn in range(REDIRECTS):
             if turn > 1:
                 time.sleep(PAUSE_S)  # nodes that do not agree need a moment
-            link = self._redis
-            replies = self._send(link, step)
-            verdict = judge_node(replies)
-            if verdict.demoted:
-                self._drop_idle(link)
-            elif verdict.node is None and not verdict.lost:
+            link = self._nodes.current
+            replies = self._send_to(link, step)
+            if not self._nodes.learn(link, replies):
                 break
-            if verdict.node is not None or verdict.lost:
-                self._turn(link, verdict.node)
-            if verdict.lost:
-                break
+            _drop_idle(link)
         return replies
 
-    def _drop_idle(self, link: redis.Redis) -> None:
-        """Close connections that nobody uses: they are as broken as the one that failed."""
-        link.connection_pool.disconnect(inuse_connections=False)
-
-    def _send(self, link: redis.Redis, step: Commands) -> list[Any]:
+    def _send_to(self, link: redis.Redis, step: Commands) -> list[Any]:
         try:
             with link.pipeline(transaction=False) as pipe:
                 for command in step.commands:
@@ -287,9 +259,14 @@ class Client(BaseClient):
                 replies: list[Any] = pipe.execute(raise_on_error=False)
                 return replies
         except (redis.RedisError, OSError) as error:
-            self._drop_idle(link)
-            self._turn(link, None)
+            _drop_idle(link)
+            self._nodes.turn(link)
             raise self.error_from(error) from None
+
+
+def _drop_idle(link: redis.Redis) -> None:
+    """Close connections that nobody uses: they are as broken as the one that failed."""
+    link.connection_pool.disconnect(inuse_connections=False)
 
 
 def _pull(source: Iterator[str], limit: int) -> tuple[list[str], bool]:

@@ -10,6 +10,5 @@ if find_spec("numpy") is None:
     )
 
 from sortgate.inference.classifier import Classifier
-from sortgate.inference.sharing import Sharing
 
-__all__ = ["Classifier", "Sharing"]
+__all__ = ["Classifier"]

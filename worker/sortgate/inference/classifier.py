@@ -31,11 +31,13 @@ class Spent:
         tokens: token ids, padding left out.
         ids: token ids, padding included.
         model_s: seconds in ONNX Runtime.
+        shared: texts that did not go through it, since one with the same ids had.
     """
 
     tokens: int = 0
     ids: int = 0
     model_s: float = 0.0
+    shared: int = 0
 
     def copy(self) -> Spent:
         """Return a copy that stays as it is."""
@@ -58,8 +60,6 @@ class Classifier:
         sharing: makes texts with the same ids go through the model once; None, the default, for each by itself.
     """
 
-    sharing: Sharing | None = None
-
     def __init__(self, text_path: TextPath, session: Session, manifest: Manifest, bundle: Bundle | None = None) -> None:
         self.text_path = text_path
         self.session = session
@@ -72,6 +72,7 @@ class Classifier:
         self.threads = session.threads
         self.scorer = Scorer(manifest)
         self.spent = Spent()
+        self.sharing: Sharing | None = None
         self._check_parts()
 
     @classmethod
@@ -154,7 +155,11 @@ class Classifier:
         good = [item for item in encoded if isinstance(item, Encoded)]
         if not good:
             return [_failed(item) for item in encoded if isinstance(item, TextError)]
-        logits = self.logits(good) if self.sharing is None else self.sharing.logits(good, self.logits)
+        if self.sharing is None:
+            logits = self.logits(good)
+        else:
+            logits, shared = self.sharing.logits(good, self.logits)
+            self.spent.shared += shared
         made = self.scorer.predict(logits, [item.truncated for item in good])
         made = self.text_path.postprocess(made)
         if len(good) == len(encoded):

@@ -23,45 +23,30 @@ class Sharing:
     Args:
         keep: texts whose logits are kept for later batches; those asked for longest ago are forgotten first. One takes
             about 200 bytes, 4 for each of its tokens and 4 for each label.
-
-    Attributes:
-        shared: texts that were given logits that were there already.
     """
 
     def __init__(self, keep: int = 0) -> None:
         self._keep = keep
         self._kept: OrderedDict[bytes, FloatArray] = OrderedDict()
-        self.shared = 0
 
-    def logits(self, encoded: Sequence[Encoded], compute: Compute) -> FloatArray:
-        """Return logits ``[texts, labels]``, of which ``compute`` makes those that are not known."""
+    def logits(self, encoded: Sequence[Encoded], compute: Compute) -> tuple[FloatArray, int]:
+        """Return logits ``[texts, labels]``, of which ``compute`` makes those that are not known; and how many are."""
         kept = self._kept
-        fresh: list[Encoded] = []
-        places: dict[bytes, int] = {}  # of each key among the fresh ones
-        rows: list[int | FloatArray] = []
+        fresh = {item.packed: item for item in encoded if item.packed not in kept}
+        made: dict[bytes, FloatArray] = {}
+        if fresh:
+            made = dict(zip(fresh, compute([*fresh.values()]), strict=True))
         for item in encoded:
-            key = item.packed
-            if kept and (row := kept.get(key)) is not None:
-                kept.move_to_end(key)
-                rows.append(row)
-                continue
-            place = places.setdefault(key, len(fresh))
-            if place == len(fresh):
-                fresh.append(item)
-            rows.append(place)
-        if not fresh:
-            self.shared += len(rows)
-            return np.stack([row for row in rows if not isinstance(row, int)])
-        computed = compute(fresh)
-        if self._keep:
-            self._remember(places, computed)
-        if len(fresh) == len(rows):
-            return computed
-        self.shared += len(rows) - len(fresh)
-        return np.stack([computed[row] if isinstance(row, int) else row for row in rows])
+            if item.packed not in made:
+                kept.move_to_end(item.packed)
+        shared = len(encoded) - len(fresh)
+        found = np.stack([made[item.packed] if item.packed in made else kept[item.packed] for item in encoded])
+        self._remember(made)
+        return found, shared
 
-    def _remember(self, places: dict[bytes, int], computed: FloatArray) -> None:
-        for key, place in places.items():
-            self._kept[key] = computed[place].copy()  # a view would keep its whole batch
-        while len(self._kept) > self._keep:
-            self._kept.popitem(last=False)
+    def _remember(self, made: dict[bytes, FloatArray]) -> None:
+        if self._keep:
+            kept = self._kept
+            kept.update((key, row.copy()) for key, row in made.items())  # a view would keep its whole batch
+            while len(kept) > self._keep:
+                kept.popitem(last=False)

@@ -9,7 +9,7 @@ asked beforehand, so a plain Redis is talked to as ever.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, NamedTuple
 
 import redis
@@ -17,11 +17,7 @@ import redis
 from sortgate import keys
 from sortgate.errors import BrokerError
 
-#: How often a call is sent to another node before its error is taken for one, with a pause from the second time on.
-REDIRECTS, PAUSE_S = 5, 0.1
 _MOVED = re.compile(r"\bMOVED \d+ (\S*):(\d+)$")
-#: What a node says that does not serve the queue, and knows of no other that does.
-_LOST = (redis.exceptions.ClusterDownError, redis.exceptions.BusyLoadingError)
 
 
 class Node(NamedTuple):
@@ -68,36 +64,14 @@ def _host(name: str) -> str:
     return "" if name == "?" else name  # Redis 7: it does not know its own
 
 
-class Verdict(NamedTuple):
-    """What replies say of the node that gave them.
-
-    Attributes:
-        node: who serves the queue instead.
-        lost: it does not serve the queue, and knows of no other that does.
-        demoted: it was made a replica while a command was blocked, and closes the connection.
-    """
-
-    node: Node | None
-    lost: bool
-    demoted: bool
-
-
-def judge_node(replies: Iterable[object]) -> Verdict:
-    """Look through the replies to a step for errors that are about the node."""
-    errors = [reply for reply in replies if isinstance(reply, Exception)]
-    return Verdict(
-        node=next(filter(None, map(node_of, errors)), None),
-        lost=any(isinstance(error, _LOST) for error in errors),
-        demoted=any(str(error).startswith("UNBLOCKED") for error in errors),
-    )
-
-
-def point(options: MutableMapping[str, Any], node: Node) -> None:
-    """Let connections that redis-py makes with ``options`` go to ``node``.
+def point(options: MutableMapping[str, Any], node: Node | None) -> None:
+    """Let connections that redis-py makes with ``options`` go to ``node``, for None where the URL says.
 
     Raises:
         BrokerError: the URL is a Unix socket's.
     """
+    if node is None:
+        return
     if "path" in options:
         raise BrokerError(f"Redis at {options['path']} is one of a cluster: give a node's redis:// URL, not a socket's")
     if node.host:

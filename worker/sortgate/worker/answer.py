@@ -40,7 +40,6 @@ def answer_batch(
     """
     started = time.perf_counter()
     before = classifier.spent.copy()
-    shared_before = classifier.sharing.shared if classifier.sharing else 0
     requests = [parse_request(entry, fields, queue, max_text_bytes) for _, entry, fields in entries]
     refused = [_refusal(request, classifier, now_ms) for request in requests]
     texts = [request.text for request, no in zip(requests, refused, strict=True) if no is None]
@@ -70,7 +69,7 @@ def answer_batch(
         batch_s=time.perf_counter() - started,
         waits=count_waits(waits_ms),
         wait_s=sum(waits_ms) / 1000.0,
-        shared=classifier.sharing.shared - shared_before if classifier.sharing else 0,
+        shared=spent.shared - before.shared,
     )
     return answers, figures
 

@@ -41,7 +41,9 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     A failure is kept and raised by the first job instead: a process that dies while starting would only be
     started again, for ever.
     """
-    from sortgate.inference import Classifier, Sharing  # ONNX Runtime is imported after the fork, never before
+    # ONNX Runtime is imported after the fork, never before
+    from sortgate.inference import Classifier
+    from sortgate.inference.sharing import Sharing
 
     # A signal to the whole process group must not kill a process that is answering texts: the main process
     # tells it to end once it is drained.

@@ -92,8 +92,7 @@ class Link:
         """
         options = connection_options(self._settings)
         pool = redis.ConnectionPool.from_url(self._settings.redis_url, **options, client_name=self._name)
-        if self._route.node is not None:
-            point(pool.connection_kwargs, self._route.node)
+        point(pool.connection_kwargs, self._route.node)
         connection: redis.Connection = pool.connection_class(**pool.connection_kwargs)
         try:
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

@@ -13,7 +13,7 @@ from sortgate.bundle import Bundle
 from sortgate.errors import BrokerError, BundleNotFoundError, ConfigurationError
 from sortgate.settings import Settings
 from sortgate.streams.connection import connection_options, without_password
-from sortgate.streams.redirect import Node, node_serving, point
+from sortgate.streams.redirect import node_serving, point
 from sortgate.worker.endpoint import Endpoint
 
 MIN_REDIS = (6, 2)
@@ -62,12 +62,11 @@ def check_redis(settings: Settings, queues: Iterable[str] = ()) -> str:
         ConfigurationError: too old, or its eviction policy can drop messages.
         BrokerError: absent or refusing.
     """
-    nodes: set[Node | None] = {None}
     try:
         with redis.Redis.from_url(settings.redis_url, **connection_options(settings)) as link:
             version = _check_server(link, settings)
-            nodes |= {node_serving(link, queue) for queue in queues}
-        for node in filter(None, nodes):
+            elsewhere = {node_serving(link, queue) for queue in queues} - {None}
+        for node in elsewhere:
             with redis.Redis.from_url(settings.redis_url, **connection_options(settings)) as link:
                 point(link.connection_pool.connection_kwargs, node)
                 _check_server(link, settings)

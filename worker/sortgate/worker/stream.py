@@ -1,4 +1,4 @@
-"""Reads one queue's streams, keeps its leases, commits its answers, and heals its links to Redis.
+"""Has one queue's streams read, keeps its leases, commits its answers, and heals its links to Redis.
 
 Everything here runs in the worker's main process, in the event loop's thread. Nothing is taken off the table of
 entries in hand before Redis has confirmed the commit of its answer, so a broken link only repeats work.
@@ -11,17 +11,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import hiredis
 import msgspec
 from celery.utils.log import get_logger
 
 from sortgate import keys
 from sortgate.errors import BrokerError
 from sortgate.settings import Settings
-from sortgate.streams.redirect import Route, node_of
 from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
@@ -30,19 +27,17 @@ from sortgate.worker.entries import Batch, Entry, pack_keys
 from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
+from sortgate.worker.reader import Reader
+from sortgate.worker.reconnection import Reconnection
 from sortgate.worker.report import QueueReport
-from sortgate.worker.shares import shares
 from sortgate.worker.state import StateWatch, state_command
 
 logger = get_logger(__name__)
 
 _SCRIPTS = ("group", "commit", "claim", "recover", "renew", "release")
-#: How long an idle worker's read blocks in Redis; a link that is silent for longer than this + the time-out is dead.
-BLOCK_MS = 2000
 #: Consumers of workers that vanished are deleted once they have been empty and idle for this long.
 IDLE_CONSUMER_MS = 3_600_000
 FINISH_PAUSE_S = 0.5
-RECONNECT_S = (0.0, 0.1, 0.25, 0.5, 1.0)
 
 
 class QueueConsumer:
@@ -68,21 +63,19 @@ class QueueConsumer:
         self._settings = settings
         self._on_entries = on_entries
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
-        self._route = Route()
-        self._reads = Link(settings, f"sortgate-{queue}-read", self._lost, self._route)
-        self._commands = Link(settings, f"sortgate-{queue}", self._lost, self._route)
+        self._reconnection = Reconnection(queue)
+        self._reads, self._commands = (
+            Link(settings, name, self._lost, self._reconnection.route)
+            for name in (f"sortgate-{queue}-read", f"sortgate-{queue}")
+        )
         self._links = (self._commands, self._reads)
         self.figures = QueueFigures()
         self._commits = Commits(queue, settings, self._commands, self.figures, self._on_confirmed)
-        self._connected = self._reading = False
-        #: which streams had texts at the last read
-        self._busy = [True] * len(self._streams)
-        self._stopping = False
-        self._results_full = False
-        self._attempts = 0
-        #: sent to another node since a read has succeeded; if again, nodes do not agree, which takes time
-        self._moved = False
-        self._connect_at = 0.0
+        self._reader = Reader(
+            queue, self.consumer, settings, self._reads, self.hand, self.figures,
+            on_entries=on_entries, on_time=self._set_clock, on_whole=self._reconnection.succeeded,
+        )  # fmt: skip
+        self._connected = False
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
         self._scripts = (*_SCRIPTS, "state") if settings.metrics_port else _SCRIPTS
@@ -106,7 +99,7 @@ class QueueConsumer:
         """Do what is due: reconnect, renew leases, sweep, notice a silent peer. Called a few times a second."""
         now = time.monotonic()
         if not self._connected:
-            if now >= self._connect_at:
+            if self._reconnection.due:
                 self._connect()
             if not self._connected:
                 return  # else what is due follows at once, the first heartbeat among it
@@ -116,12 +109,12 @@ class QueueConsumer:
             if now >= self._renew_at:
                 self._renew_at = now + self._settings.lease_s / 3.0
                 self._renew()
-            if now >= self._sweep_at and not self._stopping:
+            if now >= self._sweep_at and not self._reader.stopped:
                 self._sweep_at = now + self._settings.sweep_s
                 self._sweep()
             if self._watch.due(now):
                 self._commands.send(self._watch.take, *state_command(self.queue))
-            self._read()
+            self._reader.read()
         except LinkLost as error:
             self._lost(error)
 
@@ -156,112 +149,12 @@ class QueueConsumer:
     def _lost(self, error: Exception) -> None:
         for link in self._links:
             link.close()
-        self._connected = self._reading = False
-        self._busy = [True] * len(self._streams)
-        if (node := node_of(error)) is not None:
-            self._route.follow(node)
-            if not self._moved:
-                self._moved = True
-                logger.info("queue %s: its node of the cluster is %s:%d", self.queue, *node)
-                self._connect_at = 0.0
-                return
-        else:
-            self._route.leave()
-        pause = RECONNECT_S[min(self._attempts, len(RECONNECT_S) - 1)]
-        if self._attempts == 0:
-            logger.warning("queue %s: link to Redis lost (%s), reconnecting", self.queue, error)
-        self._attempts += 1
-        self._connect_at = time.monotonic() + pause
-
-    def _healthy(self) -> None:
-        """A whole read has succeeded: only that ends the pauses between attempts."""
-        if self._attempts:
-            logger.warning("queue %s: link to Redis is back", self.queue)
-        self._attempts = 0
-        self._moved = False
+        self._connected = False
+        self._reader.reset()
+        self._reconnection.lost(error)
 
     def _script(self, name: str, number_of_keys: int) -> tuple[str, str, int]:
         return ("EVALSHA", script_sha(name), number_of_keys)
-
-    # -- reading ----------------------------------------------------------------------------------------------------
-
-    def _read(self) -> None:
-        """Ask for more unless a read is on its way; at half of the capacity, so that reads stay large.
-
-        One command a stream, sent together: a single one over all three would not prioritise, and a script's reply
-        costs Redis twice as much.
-        """
-        room = self.hand.room
-        if self._reading or self._stopping or room * 2 < self.hand.capacity or not self._reads.connected:
-            return
-        self._reading = True
-        self._reads.send(self._on_time, "TIME")
-        if not self._results_full:
-            counts = shares(room, self._busy)
-            self._busy = [False] * len(self._streams)
-            for number, (stream, count) in enumerate(zip(self._streams, counts, strict=True), 1):
-                self._reads.send(
-                    partial(self._on_stream, number), "XREADGROUP", "GROUP", keys.GROUP, self.consumer,
-                    "COUNT", count, "STREAMS", stream, ">",
-                )  # fmt: skip
-        self._reads.send(self._on_read, "XLEN", keys.results(self.queue))
-
-    def _on_time(self, reply: Any) -> None:
-        raise_error(reply)
-        self._set_clock(reply)
-
-    def _on_stream(self, number: int, reply: Any) -> None:
-        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOGROUP"):
-            self._reads.send(raise_error, *self._script("group", 1), self._streams[number - 1], keys.GROUP)
-            return
-        raise_error(reply)
-        before = len(self.hand)
-        for _, entries in reply or ():
-            self._busy[number - 1] = True
-            for entry, fields in entries:
-                self.hand.add(Entry(number, entry.decode(), fields or []))
-        self.figures.counts["accepted"] += len(self.hand) - before
-
-    def _on_read(self, results: Any) -> None:
-        """Take note of the result stream's length, which ends a read."""
-        self._reading = False
-        raise_error(results)
-        self._healthy()
-        was_full, self._results_full = self._results_full, results >= self._settings.results_limit
-        if was_full != self._results_full:
-            state = "full, reading is paused" if self._results_full else "no longer full, reading goes on"
-            logger.warning("queue %s: the result stream is %s", self.queue, state)
-        if any(self._busy) and not was_full:
-            self._on_entries()
-        if self._results_full:
-            return  # the next tick asks again
-        if any(self._busy) or was_full:
-            self._read()
-        elif not self._stopping:
-            self._wait_for_work()
-
-    def _wait_for_work(self) -> None:
-        """Block in Redis on all three streams: whichever gets a text first wakes an idle worker at once."""
-        room = self.hand.room // len(self._streams)  # the count is for each stream
-        if room <= 0:
-            return  # a sweep has filled the hand meanwhile; the next commit reads again
-        self._reading = True
-        self._reads.send(
-            self._on_woken, "XREADGROUP", "GROUP", keys.GROUP, self.consumer, "COUNT", room, "BLOCK", BLOCK_MS,
-            "STREAMS", *self._streams, ">", ">", ">", patience_s=BLOCK_MS / 1000.0,
-        )  # fmt: skip
-
-    def _on_woken(self, reply: Any) -> None:
-        self._reading = False
-        if isinstance(reply, hiredis.ReplyError):
-            if not str(reply).startswith(("NOGROUP", "UNBLOCKED")):
-                raise LinkLost(str(reply))
-            reply = None  # the group went with its stream: the next read creates it again
-        for stream, entries in reply or ():
-            self._on_stream(self._streams.index(stream.decode()) + 1, [(stream, entries)])
-        if reply:
-            self._on_entries()
-        self._read()
 
     def _accept(self, found: list[tuple[int, bytes, int, list[bytes]]], *, counted: bool) -> None:
         """Take in entries that were delivered before; those that have exhausted their deliveries are answered."""
@@ -329,7 +222,7 @@ class QueueConsumer:
         self.hand.drop(entries)
         self.done += answered
         self._progress_at = time.monotonic()
-        self._read()
+        self._reader.read()
 
     def failed(self, batch: Batch, code: str, message: str) -> None:
         """Take note that a process could not answer this batch: its texts are tried again in smaller batches."""
@@ -353,7 +246,7 @@ class QueueConsumer:
     def report(self) -> QueueReport:
         """Return what is to be told of the queue now; figures and texts in hand belong together."""
         report = QueueReport(
-            queue=self.queue, connected=self._connected, paused=self._results_full, in_flight=len(self.hand),
+            queue=self.queue, connected=self._connected, paused=self._reader.results_full, in_flight=len(self.hand),
             waiting=self.hand.waiting, figures=self.figures.copy(), state=self._watch.state,
             heard_at=self._watch.heard_at, progress_at=self._progress_at,
         )  # fmt: skip
@@ -368,7 +261,7 @@ class QueueConsumer:
 
         The reading link is closed: a read that Redis has answered meanwhile is found by :meth:`finish`.
         """
-        self._stopping = True
+        self._reader.stopped = True
         if self._commands.connected:
             try:
                 self._renew()  # the last time: batches in hand have a whole lease to finish

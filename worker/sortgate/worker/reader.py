@@ -1,0 +1,158 @@
+"""Reads one queue's requests: urgent ones first, as many as there is room for, waiting in Redis when there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import hiredis
+from celery.utils.log import get_logger
+
+from sortgate import keys
+from sortgate.settings import Settings
+from sortgate.streams.scripts import script_sha
+from sortgate.types import PRIORITIES
+from sortgate.worker.entries import Entry
+from sortgate.worker.figures import QueueFigures
+from sortgate.worker.hand import Hand
+from sortgate.worker.link import Link, LinkLost, raise_error
+from sortgate.worker.shares import shares
+
+logger = get_logger(__name__)
+
+#: How long an idle worker's read blocks in Redis; a link that is silent for longer than this + the time-out is dead.
+BLOCK_MS = 2000
+
+
+class Reader:
+    """Keeps at most one read on its way.
+
+    Args:
+        queue: its name.
+        consumer: this worker's name in the group.
+        settings: bound of the result stream.
+        link: used for reading alone, since it blocks.
+        hand: takes the entries.
+        figures: what is counted.
+        on_entries: called when entries are waiting for a pool process.
+        on_time: given Redis's ``TIME``, with every read.
+        on_whole: called when a whole read has succeeded.
+
+    Attributes:
+        reading: a read is on its way.
+        results_full: the result stream is full, which pauses reading.
+        stopped: no read begins any more.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        consumer: str,
+        settings: Settings,
+        link: Link,
+        hand: Hand,
+        figures: QueueFigures,
+        *,
+        on_entries: Callable[[], None],
+        on_time: Callable[[Any], None],
+        on_whole: Callable[[], None],
+    ) -> None:
+        self.reading = self.results_full = self.stopped = False
+        self._queue = queue
+        self._consumer = consumer
+        self._results_limit = settings.results_limit
+        self._link = link
+        self._hand = hand
+        self._figures = figures
+        self._on_entries, self._on_time, self._on_whole = on_entries, on_time, on_whole
+        self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, after the link was lost."""
+        self.reading = False
+        #: which streams had texts at the last read
+        self._busy = [True] * len(self._streams)
+
+    def read(self) -> None:
+        """Ask for more unless a read is on its way; at half of the capacity, so that reads stay large.
+
+        One command a stream, sent together: a single one over all three would not prioritise, and a script's reply
+        costs Redis twice as much.
+
+        Raises:
+            LinkLost: the link is gone.
+        """
+        room = self._hand.room
+        if self.reading or self.stopped or room * 2 < self._hand.capacity or not self._link.connected:
+            return
+        self.reading = True
+        self._link.send(self._take_time, "TIME")
+        if not self.results_full:
+            counts = shares(room, self._busy)
+            self._busy = [False] * len(self._streams)
+            for number, (stream, count) in enumerate(zip(self._streams, counts, strict=True), 1):
+                self._link.send(
+                    partial(self._take_entries, number), "XREADGROUP", "GROUP", keys.GROUP, self._consumer,
+                    "COUNT", count, "STREAMS", stream, ">",
+                )  # fmt: skip
+        self._link.send(self._end, "XLEN", keys.results(self._queue))
+
+    def _take_time(self, reply: Any) -> None:
+        raise_error(reply)
+        self._on_time(reply)
+
+    def _take_entries(self, number: int, reply: Any) -> None:
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOGROUP"):
+            stream = self._streams[number - 1]
+            self._link.send(raise_error, "EVALSHA", script_sha("group"), 1, stream, keys.GROUP)
+            return
+        raise_error(reply)
+        before = len(self._hand)
+        for _, entries in reply or ():
+            self._busy[number - 1] = True
+            for entry, fields in entries:
+                self._hand.add(Entry(number, entry.decode(), fields or []))
+        self._figures.counts["accepted"] += len(self._hand) - before
+
+    def _end(self, results: Any) -> None:
+        """Take note of the result stream's length, which ends a read."""
+        self.reading = False
+        raise_error(results)
+        self._on_whole()
+        was_full, self.results_full = self.results_full, results >= self._results_limit
+        if was_full != self.results_full:
+            state = "full, reading is paused" if self.results_full else "no longer full, reading goes on"
+            logger.warning("queue %s: the result stream is %s", self._queue, state)
+        if any(self._busy) and not was_full:
+            self._on_entries()
+        if self.results_full:
+            return  # the next tick asks again
+        if any(self._busy) or was_full:
+            self.read()
+        elif not self.stopped:
+            self._wait_for_work()
+
+    def _wait_for_work(self) -> None:
+        """Block in Redis on all three streams: whichever gets a text first wakes an idle worker at once."""
+        room = self._hand.room // len(self._streams)  # the count is for each stream
+        if room <= 0:
+            return  # a sweep has filled the hand meanwhile; the next commit reads again
+        self.reading = True
+        self._link.send(
+            self._wake, "XREADGROUP", "GROUP", keys.GROUP, self._consumer, "COUNT", room, "BLOCK", BLOCK_MS,
+            "STREAMS", *self._streams, ">", ">", ">", patience_s=BLOCK_MS / 1000.0,
+        )  # fmt: skip
+
+    def _wake(self, reply: Any) -> None:
+        self.reading = False
+        if isinstance(reply, hiredis.ReplyError):
+            if not str(reply).startswith(("NOGROUP", "UNBLOCKED")):
+                raise LinkLost(str(reply))
+            reply = None  # the group went with its stream: the next read creates it again
+        for stream, entries in reply or ():
+            self._take_entries(self._streams.index(stream.decode()) + 1, [(stream, entries)])
+        if reply:
+            self._on_entries()
+        self.read()
