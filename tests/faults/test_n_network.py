@@ -14,10 +14,26 @@ from typing import Any
 import pytest
 
 from faultrun import FAST, SLACK_S, FaultRun, seeds
+from poison import with_plugin
 from sortgate.faults import ChaosProxy
 
 pytestmark = pytest.mark.slow
 StartWorker = Callable[..., Any]
+MakeBundle = Callable[..., Path]
+
+#: At 6 ms a text, the 512 that a worker takes in hand take 3 s.
+UNHURRIED_PLUGIN = """
+import time
+from sortgate import hookimpl
+
+def unhurried(text):
+    time.sleep(0.006)
+    return text
+
+@hookimpl
+def sortgate_register_normalizers(register):
+    register("test.plugin.v1", lambda: unhurried)
+"""
 
 
 @pytest.fixture
@@ -26,24 +42,26 @@ def start_behind(start_worker: StartWorker, proxy: ChaosProxy, redis_url: str) -
 
     def start(*, broker_too: bool = True, **options: Any) -> Any:
         broker = proxy.url if broker_too else redis_url
-        return start_worker(url=proxy.url, SORTGATE_BROKER_URL=broker, **options, **FAST)
+        return start_worker(url=proxy.url, SORTGATE_BROKER_URL=broker, **{**FAST, **options})
 
     return start
 
 
 @seeds()
 def test_n1_a_slow_network_costs_no_lease(
-    start_behind: StartWorker, run: FaultRun, proxy: ChaosProxy, chance: random.Random
-) -> None:
-    worker = start_behind(concurrency=2)
+    start_behind: StartWorker, make_bundle: MakeBundle, run: FaultRun, proxy: ChaosProxy, chance: random.Random,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Two workers that hold their texts for longer than a lease, which is five times a round trip."""
+    serving = with_plugin(make_bundle, tmp_path, UNHURRIED_PLUGIN)
+    workers = [start_behind(**serving, SORTGATE_LEASE_S="2") for _ in range(2)]
     for way in (proxy.up, proxy.down):
         way.delay_s, way.jitter_s = 0.1, chance.uniform(0.02, 0.1)
-    with run.producing(chunk=50):
-        time.sleep(5.0)
+    run.submit(3000)
     counts = run.check()
     assert run.counter("reclaimed") == 0, "no lease ran out"
     assert run.counter("suppressed") <= counts.ok / 100
-    assert worker.process.poll() is None
+    assert all(worker.process.poll() is None for worker in workers)
 
 
 @pytest.mark.parametrize("outage_s", [5.0, 30.0])
