@@ -71,7 +71,8 @@ def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("guarded", ["plain", "tls"], indirect=True)
 def test_the_rights_of_each_role_are_enough(guarded: Guarded, start_worker: Callable[..., Any]) -> None:
-    worker = start_worker(f"{QUEUE}=toy", url=guarded.urls["worker"], SORTGATE_LEASE_S="1", SORTGATE_SWEEP_S="0.3")
+    options = {"SORTGATE_LEASE_S": "1", "SORTGATE_SWEEP_S": "0.3", "SORTGATE_RATE_LIMITS": f"{QUEUE}=100000"}
+    worker = start_worker(f"{QUEUE}=toy", url=guarded.urls["worker"], **options)
     with Client(guarded.urls["client"], queue=QUEUE) as client:
         assert client.classify("hello", timeout=30).status == "ok"
         assert [made.status for made in client.stream(["a", "b"])] == ["ok", "ok"]

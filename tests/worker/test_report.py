@@ -37,10 +37,12 @@ def monitor(clock: Clock) -> Monitor:
     return monitor
 
 
-def report(queue: str, clock: Clock, *, in_flight: int = 0, unread: int = 0, progress_s: float = 0.0,
-           silent_s: float = 0.0, paused: bool = False, connected: bool = True) -> QueueReport:  # fmt: skip
+def report(
+    queue: str, clock: Clock, *, in_flight: int = 0, unread: int = 0, progress_s: float = 0.0, silent_s: float = 0.0,
+    paused: bool = False, limited: bool = False, connected: bool = True,
+) -> QueueReport:  # fmt: skip
     state = QueueState({"normal": unread}, in_flight, 0.0, 0.0, 0, 0, {})
-    return QueueReport(queue, connected, paused, in_flight, in_flight, QueueFigures(), state,
+    return QueueReport(queue, connected, paused, limited, in_flight, in_flight, QueueFigures(), state,
                        heard_at=clock.now - silent_s, progress_at=clock.now - progress_s)  # fmt: skip
 
 
@@ -64,11 +66,13 @@ def test_work_without_progress_is_ill_only_after_the_limit(
         )
 
 
-def test_a_queue_that_cannot_be_read_since_its_results_are_full_is_well(monitor: Monitor, clock: Clock) -> None:
+@pytest.mark.parametrize("reason", ["paused", "limited"])
+def test_a_queue_that_may_not_be_read_is_well(monitor: Monitor, clock: Clock, reason: str) -> None:
+    """Its results are full, or its rate limit is used up."""
     clock.now += 500.0
-    monitor.turned([report("a", clock, unread=9, progress_s=400.0, paused=True)], 0)
+    monitor.turned([report("a", clock, unread=9, progress_s=400.0, **{reason: True})], 0)
     assert monitor.health().well
-    assert monitor.health().figures["queues"]["a"]["paused"] is True
+    assert monitor.health().figures["queues"]["a"][reason] is True
 
 
 def test_loading_a_bundle_for_long_is_no_standstill_but_not_ready(clock: Clock) -> None:

@@ -73,6 +73,11 @@ def workers(queue: str) -> str:
     return prefix(queue) + "workers"
 
 
+def rate(queue: str) -> str:
+    """Hash of what the queue's rate limit still allows; only there while a limit is in use."""
+    return prefix(queue) + "rate"
+
+
 def celery_queue(queue: str) -> str:
     """Celery queue on which ``sortgate.classify`` tasks for this queue travel."""
     return f"sortgate.{queue}"

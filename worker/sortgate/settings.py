@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,6 +15,7 @@ from sortgate.errors import ConfigurationError
 _LEAST = {
     "batch_texts": 1,
     "batch_timeout_s": 0.1,
+    "batch_memory_bytes": 0,
     "lease_s": 0.5,
     "sweep_s": 0.1,
     "max_deliveries": 1,
@@ -57,6 +59,8 @@ class Settings:
     trusted_keys: tuple[str, ...] | None = None
     #: ``a,b=name``: queue a serves bundle a, queue b serves bundle ``name``.
     queues: tuple[str, ...] = ()
+    #: ``a=100,b=0.5``: all workers together read at most so many texts a second of a queue; give each of them the same.
+    rate_limits: tuple[str, ...] = ()
     #: Most texts that one pool process gets at a time.
     batch_texts: int = 256
     #: Texts of a batch with the same token ids go through the model once.
@@ -66,6 +70,9 @@ class Settings:
     cache_texts: int = 0
     #: A batch that takes longer is stopped by killing its process.
     batch_timeout_s: float = 30.0
+    #: Memory that a batch may take beyond what its process has once its bundles are loaded; a text that needs more
+    #: fails, by itself. 0 for no limit.
+    batch_memory_bytes: int = 2_147_483_648
     #: A worker that has not renewed a text's lease for this long has lost it.
     lease_s: float = 15.0
     #: How often leases of others are looked at.
@@ -138,11 +145,23 @@ class Settings:
             raise ConfigurationError(
                 "SORTGATE_TRUSTED_KEYS is set and empty: name files of public keys, or unset it to take any bundle"
             )
+        names = [_rate_limit(item)[0] for item in self.rate_limits]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ConfigurationError(f"SORTGATE_RATE_LIMITS names queue {min(doubled)!r} twice")
         if self.batch_texts >> (3 * (self.max_deliveries - 1)) > 1:
             raise ConfigurationError(
                 f"SORTGATE_MAX_DELIVERIES={self.max_deliveries} is too few to isolate one text of a batch of "
                 f"{self.batch_texts}: each delivery divides the batch by 8, so raise it or lower SORTGATE_BATCH_TEXTS"
             )
+
+    def rate_limit(self, queue: str) -> float:
+        """Return how many texts a second may be read of a queue; 0 for no limit."""
+        return dict(map(_rate_limit, self.rate_limits)).get(queue, 0.0)
+
+    @property
+    def rate_limited(self) -> set[str]:
+        """The queues that have a rate limit."""
+        return {_rate_limit(item)[0] for item in self.rate_limits}
 
     @property
     def health_limit_s(self) -> float:
@@ -157,6 +176,20 @@ class Settings:
     def broker(self) -> str:
         """Celery's broker: ``broker_url``, or the streams' Redis."""
         return self.broker_url or self.redis_url
+
+
+def _rate_limit(item: str) -> tuple[str, float]:
+    """Return queue and texts a second of ``queue=rate``."""
+    queue, _, value = item.partition("=")
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = math.nan
+    if not queue.strip() or not 0.0 < rate < math.inf:
+        raise ConfigurationError(
+            f"SORTGATE_RATE_LIMITS={item!r}: write queue=rate, with more than 0 texts a second, such as tickets=100"
+        )
+    return queue.strip(), rate
 
 
 def _parse(key: str, raw: str, kind: Any) -> Any:

@@ -16,12 +16,17 @@ Examples:
   sortgate worker --models models --queues tickets
   sortgate worker --models models --queues mail=spam,tickets --concurrency 4
   sortgate worker --models models --queues tickets --metrics-port 9108
+  sortgate worker --models models --queues tickets,mail --rate-limits mail=50
   SORTGATE_REDIS_URL=rediss://… sortgate worker --models models --queues tickets"""
 )
 @click.option(
     "--models", type=click.Path(path_type=Path, file_okay=False), help="Folder of bundles.  [env: SORTGATE_MODELS_DIR]"
 )
 @click.option("--queues", help="Queues to serve: a,b=name (a by bundle a, b by bundle name).  [env: SORTGATE_QUEUES]")
+@click.option(
+    "--rate-limits",
+    help="Texts a second that all workers together read of a queue: a=100,b=0.5.  [env: SORTGATE_RATE_LIMITS]",
+)
 @click.option("--concurrency", "-c", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--redis-url", help="Redis of the streams.  [env: SORTGATE_REDIS_URL]")
 @click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
@@ -42,6 +47,7 @@ Examples:
 def worker(
     models: Path | None,
     queues: str | None,
+    rate_limits: str | None,
     concurrency: int | None,
     redis_url: str | None,
     plugins_dir: Path | None,
@@ -58,6 +64,7 @@ def worker(
     given = {
         "SORTGATE_MODELS_DIR": models,
         "SORTGATE_QUEUES": queues,
+        "SORTGATE_RATE_LIMITS": rate_limits,
         "SORTGATE_REDIS_URL": redis_url,
         "SORTGATE_PLUGINS_DIR": plugins_dir,
         "SORTGATE_METRICS_PORT": metrics_port,

@@ -230,6 +230,10 @@ WORKER = (
         "gauge", "sortgate_reading_paused", _QUEUE,
         "1 while the result stream is full, so that nothing is read.", _of_queue(lambda report: report.paused),
     ),
+    Metric(
+        "gauge", "sortgate_rate_limited", _QUEUE,
+        "1 while the queue's rate limit lets nothing be read.", _of_queue(lambda report: report.limited),
+    ),
     Metric("gauge", "sortgate_pool_processes", (), "Pool processes.", lambda m: {(): m.processes}),
     Metric("gauge", "sortgate_pool_busy", (), "Pool processes that have a batch.", lambda m: {(): m.busy}),
     Metric(

@@ -13,6 +13,7 @@ from sortgate import keys
 from sortgate.settings import Settings
 from sortgate.streams.scripts import script_sha
 from sortgate.types import PRIORITIES
+from sortgate.worker.allowance import Allowance
 from sortgate.worker.entries import Entry
 from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
@@ -31,7 +32,7 @@ class Reader:
     Args:
         queue: its name.
         consumer: this worker's name in the group.
-        settings: bound of the result stream.
+        settings: bound of the result stream, and rate limits.
         link: used for reading alone, since it blocks.
         hand: takes the entries.
         figures: what is counted.
@@ -62,6 +63,8 @@ class Reader:
         self._queue = queue
         self._consumer = consumer
         self._results_limit = settings.results_limit
+        rate = settings.rate_limit(queue)
+        self._allowance = Allowance(queue, rate) if rate else None
         self._link = link
         self._hand = hand
         self._figures = figures
@@ -74,6 +77,13 @@ class Reader:
         self.reading = False
         #: which streams had texts at the last read
         self._busy = [True] * len(self._streams)
+        if self._allowance is not None:
+            self._allowance.reset()
+
+    @property
+    def limited(self) -> bool:
+        """Whether nothing is read because the queue's rate limit allows no more at the moment."""
+        return self._allowance is not None and self._allowance.spent
 
     def read(self) -> None:
         """Ask for more unless a read is on its way; at half of the capacity, so that reads stay large.
@@ -87,6 +97,24 @@ class Reader:
         room = self._hand.room
         if self.reading or self.stopped or room * 2 < self._hand.capacity or not self._link.connected:
             return
+        if self._allowance is None or self.results_full:
+            self._read(room)
+        elif not self._allowance.spent:
+            self._ask(self._allowance, room, self._read)
+
+    def _ask(self, allowance: Allowance, wanted: int, go_on: Callable[[int], None]) -> None:
+        """Go on with as many texts as the rate limit allows; not at all when that is none: the next tick asks again."""
+
+        def take(reply: Any) -> None:
+            raise_error(reply)
+            self.reading = False
+            if (granted := allowance.take(reply)) and not self.stopped:
+                go_on(granted)
+
+        self.reading = True
+        self._link.send(take, *allowance.ask(wanted))
+
+    def _read(self, room: int) -> None:
         self.reading = True
         self._link.send(self._take_time, "TIME")
         if not self.results_full:
@@ -112,6 +140,8 @@ class Reader:
         before = len(self._hand)
         for _, entries in reply or ():
             self._busy[number - 1] = True
+            if self._allowance is not None:
+                self._allowance.read(len(entries))
             for entry, fields in entries:
                 self._hand.add(Entry(number, entry.decode(), fields or []))
         self._figures.counts["accepted"] += len(self._hand) - before
@@ -131,14 +161,17 @@ class Reader:
             return  # the next tick asks again
         if any(self._busy) or was_full:
             self.read()
+        elif self._allowance is not None and not self.stopped:
+            # what is kept while there is nothing to read, the queue's other workers cannot have
+            self._ask(self._allowance, len(self._streams), self._wait_for_work)
         elif not self.stopped:
-            self._wait_for_work()
+            self._wait_for_work(self._hand.room)
 
-    def _wait_for_work(self) -> None:
+    def _wait_for_work(self, room: int) -> None:
         """Block in Redis on all three streams: whichever gets a text first wakes an idle worker at once."""
-        room = self._hand.room // len(self._streams)  # the count is for each stream
-        if room <= 0:
+        if self._hand.room < len(self._streams):
             return  # a sweep has filled the hand meanwhile; the next commit reads again
+        room = max(1, room // len(self._streams))  # the count is for each stream
         self.reading = True
         self._link.send(
             self._wake, "XREADGROUP", "GROUP", keys.GROUP, self._consumer, "COUNT", room, "BLOCK", BLOCK_MS,

@@ -19,6 +19,7 @@ class QueueReport:
     Attributes:
         connected: whether its links to Redis are.
         paused: the result stream is full, so nothing is read.
+        limited: the queue's rate limit lets nothing be read at the moment.
         in_flight: texts in hand.
         waiting: those of them that no pool process has.
         figures: a copy.
@@ -30,6 +31,7 @@ class QueueReport:
     queue: str
     connected: bool
     paused: bool
+    limited: bool
     in_flight: int
     waiting: int
     figures: QueueFigures
@@ -45,7 +47,7 @@ class QueueReport:
     @property
     def has_work(self) -> bool:
         """Whether there are texts that this worker could get on with."""
-        return self.in_flight > 0 or (self.unread > 0 and not self.paused)
+        return self.in_flight > 0 or (self.unread > 0 and not self.paused and not self.limited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Monitor:
             "in_flight": report.in_flight,
             "unread": report.unread,
             "paused": report.paused,
+            "limited": report.limited,
             "silent_s": round(now - report.heard_at, 1),
             "without_progress_s": round(now - self._progress_at(report), 1),
         }

@@ -78,7 +78,8 @@ class QueueConsumer:
         self._connected = False
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
-        self._scripts = (*_SCRIPTS, "state") if settings.metrics_port else _SCRIPTS
+        needed = {"allow": settings.rate_limit(queue), "state": settings.metrics_port}
+        self._scripts = (*_SCRIPTS, *(name for name, used in needed.items() if used))
         self._watch = StateWatch(queue, settings)
         self._progress_at = time.monotonic()
 
@@ -247,9 +248,10 @@ class QueueConsumer:
     def report(self) -> QueueReport:
         """Return what is to be told of the queue now; figures and texts in hand belong together."""
         report = QueueReport(
-            queue=self.queue, connected=self._connected, paused=self._reader.results_full, in_flight=len(self.hand),
-            waiting=self.hand.waiting, figures=self.figures.copy(), state=self._watch.state,
-            heard_at=self._watch.heard_at, progress_at=self._progress_at,
+            queue=self.queue, connected=self._connected, paused=self._reader.results_full,
+            limited=self._reader.limited, in_flight=len(self.hand), waiting=self.hand.waiting,
+            figures=self.figures.copy(), state=self._watch.state, heard_at=self._watch.heard_at,
+            progress_at=self._progress_at,
         )  # fmt: skip
         if not report.has_work:  # from now on counts the time without progress, once there is some
             self._progress_at = time.monotonic()
