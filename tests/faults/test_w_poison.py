@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import psutil
 import pytest
 from onnx import helper, numpy_helper
 
@@ -48,12 +46,9 @@ def test_w1_w7_w8_w9_a_poison_text_is_isolated(
     limit_s = 1.0 if code == "timed_out" else 20.0
     serving = with_plugin(make_bundle, tmp_path, POISON_PLUGIN)
     before = time.monotonic()
-    worker = start_worker(**serving, SORTGATE_BATCH_TIMEOUT_S=str(limit_s), **FAST)
+    limits = {"SORTGATE_BATCH_TIMEOUT_S": str(limit_s), "SORTGATE_BATCH_MEMORY_BYTES": "400000000"}
+    worker = start_worker(**serving, **limits, **FAST)
     start_s = time.monotonic() - before
-    if poison == "eats":
-        for pid in worker.children:
-            room = psutil.Process(pid).memory_info().vms + 400_000_000
-            resource.prlimit(pid, resource.RLIMIT_AS, (room, room))
     batch = texts(200)
     batch[77] = f"this text {poison} the worker secretly"
     started = time.monotonic()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import re
+import resource
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +68,24 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_EVERY)
+    limit_memory(settings.batch_memory_bytes)
+
+
+def limit_memory(room_bytes: int) -> None:
+    """Let this process take so many bytes more than it has, and no more; 0 for no limit.
+
+    An allocation beyond it fails here, where that is one text's failure, instead of waking the kernel's out-of-memory
+    killer, which may choose any process of the machine. Counted is private writable memory (``RLIMIT_DATA``,
+    getrlimit(2)), not the bundle's mapped file.
+    """
+    if not room_bytes:
+        return
+    has = re.search(r"^VmData:\s+(\d+) kB$", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    if has is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = int(has[1]) * 1024 + room_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def classifier_for(queue: str) -> Classifier:
