@@ -73,6 +73,11 @@ def workers(queue: str) -> str:
     return prefix(queue) + "workers"
 
 
+def producers(queue: str) -> str:
+    """Hash from a producer's name to its slots: first text of the window, how many it has, the last one beyond."""
+    return prefix(queue) + "producers"
+
+
 def rate(queue: str) -> str:
     """Hash of what the queue's rate limit still allows; only there while a limit is in use."""
     return prefix(queue) + "rate"

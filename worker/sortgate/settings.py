@@ -22,6 +22,7 @@ _LEAST = {
     "dedupe_limit": 1,
     "dedupe_window_s": 0,
     "requests_limit": 1,
+    "producer_slots": 0,
     "results_limit": 1,
     "reply_limit": 1,
     "max_text_bytes": 1,
@@ -85,6 +86,9 @@ class Settings:
     dedupe_limit: int = 1_000_000
     #: Bound of a request stream, kept by the client.
     requests_limit: int = 1_000_000
+    #: Texts of normal priority that a producer with a name may have waiting, or up to twice as many; those beyond go
+    #: behind everybody's as if of low priority. Kept by the client; 0 for no such bound.
+    producer_slots: int = 1000
     #: Bound of a result stream; workers stop reading the queue while it is full.
     results_limit: int = 1_000_000
     #: Bound of a private reply stream.

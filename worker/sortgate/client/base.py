@@ -114,7 +114,8 @@ class BaseClient:
             url: ``redis://``, ``rediss://`` or ``unix://`` URL; default ``SORTGATE_REDIS_URL``, else this machine's.
             queue: name of the queue, the one a worker was started with.
             priority: ``high``, ``normal`` or ``low``, unless a call says otherwise.
-            producer: name of the sending service, a field of every request for those who look at the stream.
+            producer: name of the sending service, a field of every request. Of the texts that one producer has
+                waiting, those beyond ``SORTGATE_PRODUCER_SLOTS`` have low priority, so its flood delays no other's.
             reconnect_s: how long ``stream`` and ``results`` try to reach Redis again before they raise.
             settings: bounds and time-outs; read from the environment by default. ``url`` wins over its URL.
             journal: where ``submit`` notes every id before it is sent and what became of it, for ``sortgate audit``.
@@ -209,10 +210,14 @@ class BaseClient:
         deadline = "" if envelope.deadline_ms is None else envelope.deadline_ms
         packed = _pack([(i.id, i.text) if i.meta is None else (i.id, i.text, i.meta) for i in chunk])
         # EVAL, not EVALSHA: the script is small beside a chunk, and a restarted Redis needs no second round trip.
-        streams = (envelope.stream,) if reply is None else (envelope.stream, reply)
+        used = [envelope.stream, keys.requests(self.queue, "low"), keys.producers(self.queue)]
+        if reply is not None:
+            used.append(reply)
+        # who asks for a priority gets it
+        slots = self.settings.producer_slots if envelope.stream == keys.requests(self.queue) else 0
         return (
-            "EVAL", load_script("enqueue"), len(streams), *streams,
-            self.settings.requests_limit, deadline, envelope.fields, packed,
+            "EVAL", load_script("enqueue"), len(used), *used,
+            self.settings.requests_limit, deadline, envelope.fields, packed, slots,
         )  # fmt: skip
 
     def _full(self, length: int) -> QueueFullError:
