@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import socket
@@ -41,6 +42,7 @@ class Case:
         server: Redis's process.
         processes: that classify.
         seconds: how long a run should last at least; how many texts that takes is tried first.
+        workers: of Sortgate, each with so many processes.
     """
 
     bundle: Path
@@ -49,6 +51,7 @@ class Case:
     server: psutil.Process
     processes: int
     seconds: float
+    workers: int = 1
 
     def enough(self, rate: float) -> list[str]:
         """Return texts for a run, given about how many are answered a second."""
@@ -56,11 +59,12 @@ class Case:
 
 
 class Measured(NamedTuple):
-    """Of one run: texts a second, the label of each text, and processor time by part."""
+    """Of one run: texts a second, the label of each text, processor time by part, and Redis's before and after."""
 
     texts_per_s: float
     labels: list[str | None]
     us_per_text: Mapping[str, float] = MappingProxyType({})
+    redis_us: Mapping[str, float] = MappingProxyType({})
 
 
 class Contestant(Protocol):
@@ -87,20 +91,30 @@ class Streams:
         def stored() -> int:
             return int(link.xlen(keys.results(queue)))
 
-        with serving(case.url, case.bundle, case.processes, queue) as (worker, client):
-            trial = repeated(case.texts, WARM_UP * 4)
+        with contextlib.ExitStack() as stack:
+            started = [
+                stack.enter_context(serving(case.url, case.bundle, case.processes, queue)) for _ in range(case.workers)
+            ]
+            workers, client = [one.worker for one in started], started[0].client
+            trial = repeated(case.texts, WARM_UP * 4 * case.workers)
             client.submit(trial)
             rate = len(trial) / drain(stored, len(trial))
             link.delete(keys.results(queue))
             texts = case.enough(rate)
-            parts = {"main": [worker], "pool": worker.children(), "redis": [case.server]}
-            with stopped(worker):
+            parts = {"main": workers, "pool": [child for worker in workers for child in worker.children()]}
+            with contextlib.ExitStack() as pause:
+                for worker in workers:
+                    pause.enter_context(stopped(worker))
+                before = ProcessorTime({"enqueuing": [case.server]})
                 ids = client.submit(texts)
-                spent = ProcessorTime(parts)
+                redis_us = before.us_per_text(len(texts))
+                spent = ProcessorTime({**parts, "redis": [case.server]})
             seconds = drain(stored, len(texts))
             used = spent.us_per_text(len(texts))
+            after = ProcessorTime({"collecting": [case.server]})
             found = {made.id: made.label for made in client.results(timeout=5, max=len(texts))}
-        return Measured(len(texts) / seconds, [found[one] for one in ids], used)
+            redis_us |= after.us_per_text(len(texts))
+        return Measured(len(texts) / seconds, [found[one] for one in ids], used, redis_us)
 
 
 @dataclass

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import psutil
 
 from sortgate import Client
-from sortgate.errors import ResultTimeoutError
 
 HERE = Path(__file__).parent
 #: A worker that is not ready, or a queue that is not drained, after so many seconds ends the benchmark.
@@ -28,7 +27,7 @@ START_S, DRAIN_S = 90.0, 900.0
 
 @contextlib.contextmanager
 def running(command: list[str], env: Mapping[str, str], ready: Callable[[], bool]) -> Iterator[psutil.Process]:
-    """Run a worker until the end of the block; it is ready when it has answered its first text."""
+    """Run a worker until the end of the block."""
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             command, env={**os.environ, **env}, cwd=HERE / "yardsticks", stdout=log, stderr=log, start_new_session=True
@@ -55,7 +54,7 @@ def worker_command(bundle: Path, processes: int, queue: str) -> list[str]:
 
 
 class Serving(NamedTuple):
-    """A ``sortgate worker`` that has answered a text, and a client of its queue."""
+    """A ``sortgate worker`` that is ready, and a client of its queue."""
 
     worker: psutil.Process
     client: Client
@@ -69,18 +68,23 @@ def serving(url: str, bundle: Path, processes: int, queue: str = "bench") -> Ite
     env = {"SORTGATE_REDIS_URL": url, "SORTGATE_COALESCE": "0", "SORTGATE_METRICS_PORT": str(port)}
     with Client(url, queue=queue) as client:
 
-        def ready() -> bool:
+        def ready() -> bool:  # asked of itself: a text might be answered by another worker
             try:
-                return client.classify("ready?", timeout=5, raise_errors=False).status != "dead"
-            except ResultTimeoutError:
+                return bool(_page(port, "readyz"))
+            except OSError:
                 return False
 
         with running(worker_command(bundle, processes, queue), env, ready) as worker:
             yield Serving(worker, client)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
-                shared = re.findall(r"^sortgate_shared_texts_total\{[^}]*\} (\S+)$", page.read().decode(), re.MULTILINE)
+            shared = re.findall(r"^sortgate_shared_texts_total\{[^}]*\} (\S+)$", _page(port, "metrics"), re.MULTILINE)
             if list(map(float, shared)) != [0.0]:
                 raise SystemExit(f"texts shared scores, which must be 0 here: {shared}")
+
+
+def _page(port: int, name: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=10) as page:
+        text: str = page.read().decode()
+    return text
 
 
 @contextlib.contextmanager
