@@ -11,18 +11,19 @@ from scipy import sparse
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from sortgate_training.features import Features
 from sortgate_training.regression import STRENGTHS, Penalty, Regression, _squared_ratios
 
 LABELS = 3
 
 
-def made(texts: int, seed: int, *, sets: bool = False) -> tuple[Any, npt.NDArray[Any]]:
+def made(texts: int, seed: int, *, sets: bool = False) -> tuple[Features, npt.NDArray[Any]]:
     """Texts of thirty features, some of which speak for a label, with labels that they do not quite decide."""
     generator = np.random.default_rng(seed)
     x = sparse.random(texts, 30, density=0.3, random_state=seed, format="csr", dtype=np.float32)
     speaking = np.random.default_rng(1).standard_normal((30, LABELS)) * 4
     logits = x @ speaking + generator.gumbel(size=(texts, LABELS))
-    return x, logits > 1.0 if sets else logits.argmax(axis=1)
+    return Features(x), logits > 1.0 if sets else logits.argmax(axis=1)
 
 
 def objective(x: Any, targets: Any, fit: Any, scales: Any) -> float:
@@ -55,7 +56,7 @@ def test_no_weight_could_be_better(penalty: Penalty, sets: bool) -> None:
 def test_without_scales_it_is_scikit_learns() -> None:
     x, targets = made(300, 0)
     fit = Regression(x, targets, LABELS, 500).again((Penalty(1.0),))
-    theirs = LogisticRegression(C=1.0, max_iter=500, tol=1e-8).fit(x, targets)
+    theirs = LogisticRegression(C=1.0, max_iter=500, tol=1e-8).fit(x @ np.eye(30), targets)
     np.testing.assert_allclose(fit.coefficients, theirs.coef_, atol=2e-3)
 
 
@@ -63,7 +64,7 @@ def test_what_speaks_for_a_label_may_weigh_more() -> None:
     # the first feature in all texts, the second in all of label 0, the third in one text of each
     rows = [[1, 1, 0]] * 9 + [[1, 1, 1]] + [[1, 0, 0]] * 9 + [[1, 0, 1]]
     truth = np.repeat(np.eye(2, dtype=np.float32), 10, axis=0)
-    squares = _squared_ratios(sparse.csr_matrix(np.array(rows, dtype=np.float32)), truth)
+    squares = _squared_ratios(Features(sparse.csr_matrix(np.array(rows, dtype=np.float32))), truth)
     np.testing.assert_allclose(squares, [[0, 0], [3, 3], [0, 0]], atol=1e-6)  # over their mean
 
 
@@ -93,5 +94,19 @@ def test_scales_are_left_out_where_they_do_harm() -> None:
     noise = (generator.random((400, 200)) < 0.01).astype(np.float32)
     x = sparse.csr_matrix(np.hstack([amounts, noise]))
     targets = (amounts[:, 0] > 0.5).astype(int)
-    found = Regression(x[:200], targets[:200], 2, 60).search(x[200:], targets[200:])
+    found = Regression(Features(x[:200]), targets[:200], 2, 60).search(Features(x[200:]), targets[200:])
     assert found.penalties[-1].ratios == 0.0
+
+
+def test_factors_are_the_matrix_that_they_stand_for() -> None:
+    words = sparse.random(300, 40, density=0.1, random_state=0, format="csr", dtype=np.float32)
+    parts = sparse.random(40, 90, density=0.1, random_state=1, format="csr", dtype=np.float32)
+    own = sparse.random(300, 20, density=0.2, random_state=2, format="csr", dtype=np.float32)
+    generator = np.random.default_rng(0)
+    features, whole = Features(own, words, parts), np.hstack([own.toarray(), (words @ parts).toarray()])
+    assert features.shape == whole.shape
+    weights, errors = generator.standard_normal((110, 3)), generator.standard_normal((300, 3))
+    np.testing.assert_allclose(features @ weights, whole @ weights, atol=1e-5)
+    np.testing.assert_allclose(features.gathered(errors), whole.T @ errors, atol=1e-5)
+    truth = (generator.random((300, 3)) < 0.3).astype(np.float32)
+    np.testing.assert_array_equal(features.counts(truth), (whole > 0).T.astype(np.float32) @ truth)

@@ -18,12 +18,11 @@ from scipy import sparse
 from sortgate.vocabulary import FIRST_ID, Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.config import NgramConfig
+from sortgate_training.features import BLOCK, Features
 from sortgate_training.pairs import build_pair_table, pair_keys
 from sortgate_training.regression import Fit, Penalty, Regression
 from sortgate_training.tables import LEAST_NORM, NgramTables, count_distinct, damped, text_rows
 
-#: Texts whose features are made at once.
-BLOCK = 2_000
 #: What the features of characters are multiplied by, so that the penalty falls on them four times as hard.
 CHARACTERS = 0.5
 
@@ -81,7 +80,7 @@ class _Features:
         self._characters = _character_matrix(vocabulary, seen, count, config)
         self._character_norms = self._characters.power(2).sum(axis=1).A1  # squared, of each word
 
-    def matrix(self, texts: EncodedTexts) -> Any:
+    def matrix(self, texts: EncodedTexts) -> Features:
         """Return the features ``[texts, words + pairs + character n-grams]``, float32.
 
         Made in blocks of texts: in float64, and joined at once, they would be most of a run's memory.
@@ -93,27 +92,18 @@ class _Features:
             start, end = int(ends[first] - texts.lengths[first]), int(ends[last - 1])
             rows = np.repeat(np.arange(last - first), texts.lengths[first:last])
             blocks.append(self._block(texts.flat()[start:end], rows, last - first))
-        width = blocks[0].shape[1]
-        starts = np.cumsum([0, *(block.nnz for block in blocks)])
-        ends_of_rows = np.concatenate(
-            [[0], *(block.indptr[1:].astype(np.int64) + at for block, at in zip(blocks, starts, strict=False))]
-        )
-        data, indices = np.empty(starts[-1], np.float32), np.empty(starts[-1], np.int32)
-        for number, at in enumerate(starts[:-1]):
-            block, blocks[number] = blocks[number], None  # each is let go when it is copied
-            data[at : at + block.nnz], indices[at : at + block.nnz] = block.data, block.indices
-        kind = np.int32 if starts[-1] < 2**31 else np.int64
-        return sparse.csr_matrix((data, indices, ends_of_rows.astype(kind)), shape=(len(texts), width), copy=False)
+        own, words = (sparse.vstack(part, format="csr") for part in zip(*blocks, strict=True))
+        return Features(own, words, self._characters.astype(np.float32))
 
-    def _block(self, ids: Any, rows: Any, count: int) -> Any:
-        """Return the features of ``count`` texts."""
+    def _block(self, ids: Any, rows: Any, count: int) -> tuple[Any, Any]:
+        """Return words and pairs of ``count`` texts, and the words that their character n-grams follow from."""
         words = _frequencies(rows, ids, (count, self._size))
         found = self.keys.rows(pair_keys(ids, rows, self._size))
         pairs = _frequencies(rows[found > 0], found[found > 0], (count, len(self._pair_idf)))
         weighted = sparse.hstack([words @ sparse.diags(self._idf), pairs @ sparse.diags(self._pair_idf)])
-        characters = CHARACTERS * _divided(words @ self._characters, words @ self._character_norms)
-        word_norm = weighted.power(2).sum(axis=1).A1
-        return sparse.hstack([_divided(weighted, word_norm), characters], dtype=np.float32).tocsr()
+        own = _divided(weighted, weighted.power(2).sum(axis=1).A1)
+        characters = CHARACTERS * _divided(words, words @ self._character_norms)
+        return own.tocsr().astype(np.float32), characters.tocsr().astype(np.float32)
 
     def tables(self, fit: Fit) -> NgramTables:
         """Return the weights as lookups."""

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from sortgate_training.calibration import negative_log_likelihood
+from sortgate_training.features import Features
 
 #: Inverse strengths of the penalty that are tried, weakest model first.
 STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
@@ -55,14 +55,14 @@ class Regression:
     """The training texts, on which regressions of several penalties are fitted, each from where the last one ended.
 
     Args:
-        x: features ``[texts, features]``, sparse rows.
+        x: features ``[texts, features]``.
         targets: ``[texts]`` numbers of labels; or ``[texts, labels]``, whether a text has a label.
         labels: how many there are.
         iterations: of L-BFGS, at most; an early end is a further penalty, which validation judges like the other.
     """
 
-    def __init__(self, x: Any, targets: npt.NDArray[Any], labels: int, iterations: int) -> None:
-        self._x, self._transposed = x, x.T.tocsr()
+    def __init__(self, x: Features, targets: npt.NDArray[Any], labels: int, iterations: int) -> None:
+        self._x = x
         self._sets = targets.ndim == 2
         self._truth = (targets if self._sets else np.eye(labels)[targets]).astype(np.float32)
         self._iterations = iterations
@@ -70,7 +70,7 @@ class Regression:
         self._weights = np.zeros((x.shape[1], labels))
         self._intercept = np.zeros(labels)
 
-    def search(self, held_out: Any, targets: npt.NDArray[Any]) -> Fit:
+    def search(self, held_out: Features, targets: npt.NDArray[Any]) -> Fit:
         """Return the best on held-out texts: of growing strengths until the loss rises, then with other ratios."""
         best = self._climb(RATIOS, STRENGTHS, held_out, targets, None)
         for ratios in OTHER_RATIOS:
@@ -116,7 +116,7 @@ class Regression:
 
         One L-BFGS over all of them: it reads the sparse features once a step, not once a step and label.
         """
-        truth, x, transposed = self._truth[:, block], self._x, self._transposed
+        truth, x = self._truth[:, block], self._x
         shape = (x.shape[1] + 1, truth.shape[1])
 
         def loss(flat: Any) -> tuple[float, Any]:
@@ -132,7 +132,7 @@ class Regression:
                 losses = np.log(sums).sum(dtype=np.float64) - (logits * truth).sum(dtype=np.float64)
                 errors = chances / sums - truth
             gradient = np.empty(shape)
-            gradient[:-1] = (transposed @ errors) * scales + weights[:-1] / strength
+            gradient[:-1] = x.gathered(errors) * scales + weights[:-1] / strength
             gradient[-1] = errors.sum(axis=0, dtype=np.float64)
             return float(losses + 0.5 * (weights[:-1] ** 2).sum() / strength), gradient.ravel()
 
@@ -142,11 +142,10 @@ class Regression:
         self._weights[:, block], self._intercept[block] = found[:-1] * scales, found[-1]
 
 
-def _squared_ratios(x: Any, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _squared_ratios(x: Features, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return ``[features, labels]``, their mean 1."""
-    present = sparse.csr_matrix((np.ones(x.nnz, np.float32), x.indices, x.indptr), shape=x.shape)
-    with_label = np.asarray(present.T @ truth)  # texts that have feature and label
-    texts, counts = np.asarray(present.sum(axis=0)).reshape(-1, 1), truth.sum(axis=0)
+    found = x.counts(np.column_stack([truth, np.ones(len(truth), np.float32)]))
+    with_label, texts, counts = found[:, :-1], found[:, -1:], truth.sum(axis=0)  # texts that have feature and label
     inside = (with_label + _SMOOTHING) / (counts + 2 * _SMOOTHING)
     outside = (texts - with_label + _SMOOTHING) / (len(truth) - counts + 2 * _SMOOTHING)
     squares = np.log(inside / outside) ** 2
