@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
@@ -64,7 +65,7 @@ def test_tables_are_the_regression(labels: int) -> None:
     x = features.matrix(judged)
     coefficients = np.random.default_rng(2).standard_normal((labels, x.shape[1]))
     intercept = np.arange(labels) / 3
-    expected = x @ coefficients.T + intercept
+    expected = (x @ torch.from_numpy(coefficients.T.astype(np.float32))).numpy() + intercept
     tables = features.tables(Fit((Penalty(1.0),), coefficients, intercept))
     np.testing.assert_allclose(tables.logits(judged), expected, atol=1e-4)
     padded = judged.batch(range(len(judged)))

@@ -6,10 +6,12 @@ takes a sixth of the time and of the memory of one matrix that says what each te
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import sparse
 
 #: Texts whose product is made at once.
@@ -17,7 +19,7 @@ BLOCK = 2_000
 
 
 class Features:
-    """The matrix ``[own, words · parts]``, as factors.
+    """The matrix ``[own, words · parts]``, as factors; products with it are PyTorch's, since SciPy's take one core.
 
     Args:
         own: ``[texts, features]``, sparse rows, float32.
@@ -26,35 +28,47 @@ class Features:
     """
 
     def __init__(self, own: Any, words: Any = None, parts: Any = None) -> None:
-        self._own, self._words, self._parts = own, words, parts
-        self._across = [None if part is None else part.T.tocsr() for part in (own, words, parts)]
+        self._factors = (own,) if parts is None else (own, words, parts)
+        self._along = [_tensor(factor) for factor in self._factors]
+        self._across = [_tensor(factor.T.tocsr()) for factor in self._factors]
         self.shape = (own.shape[0], own.shape[1] + (0 if parts is None else parts.shape[1]))
 
-    def __matmul__(self, weights: Any) -> Any:
+    def __matmul__(self, weights: torch.Tensor) -> torch.Tensor:
         """Return ``[texts, columns]`` for weights ``[features, columns]``."""
-        if self._parts is None:
-            return self._own @ weights
-        size = self._own.shape[1]
-        return self._own @ weights[:size] + self._words @ (self._parts @ weights[size:])
+        if len(self._along) == 1:
+            return self._along[0] @ weights
+        own, words, parts = self._along
+        size = own.shape[1]
+        return own @ weights[:size] + words @ (parts @ weights[size:])
 
-    def gathered(self, errors: Any) -> Any:
+    def gathered(self, errors: torch.Tensor) -> torch.Tensor:
         """Return the transposed matrix times ``[texts, columns]``."""
+        if len(self._across) == 1:
+            return self._across[0] @ errors
         own, words, parts = self._across
-        if parts is None:
-            return own @ errors
-        return np.concatenate([own @ errors, parts @ (words @ errors)])
+        return torch.cat([own @ errors, parts @ (words @ errors)])
 
     def counts(self, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return ``[features, columns]``, how many of the texts that a column is 1 for have each feature."""
-        found = [_ones(self._own).T @ truth]
-        if self._parts is not None:
-            with_part = np.zeros((self._parts.shape[1], truth.shape[1]), np.float32)
-            words, parts = _ones(self._words), _ones(self._parts)
+        own, *product = map(_ones, self._factors)
+        found = [own.T @ truth]
+        if product:
+            words, parts = product
+            with_part = np.zeros((parts.shape[1], truth.shape[1]), np.float32)
             for first in range(0, len(truth), BLOCK):
                 block = slice(first, first + BLOCK)
                 with_part += _ones(words[block] @ parts).T @ truth[block]
             found.append(with_part)
         return np.concatenate(found)
+
+
+def _tensor(matrix: Any) -> torch.Tensor:
+    """Return the matrix as PyTorch's, over the same memory."""
+    matrix.sort_indices()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        starts, columns, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
+        return torch.sparse_csr_tensor(starts, columns, values, size=matrix.shape, check_invariants=True)
 
 
 def _ones(matrix: Any) -> Any:

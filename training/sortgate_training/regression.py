@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
+import torch
 
 from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.features import Features
@@ -67,8 +66,8 @@ class Regression:
         self._truth = (targets if self._sets else np.eye(labels)[targets]).astype(np.float32)
         self._iterations = iterations
         self._squares: Any = None
-        self._weights = np.zeros((x.shape[1], labels))
-        self._intercept = np.zeros(labels)
+        self._weights = np.zeros((x.shape[1], labels), np.float32)
+        self._intercept = np.zeros(labels, np.float32)
 
     def search(self, held_out: Features, targets: npt.NDArray[Any]) -> Fit:
         """Return the best on held-out texts: of growing strengths until the loss rises, then with other ratios."""
@@ -86,8 +85,8 @@ class Regression:
         """Return ``best``, a loss and its fit, or what is better, from which the next fit begins."""
         for strength in strengths:
             fit = self._fit((*(best[1].penalties if best else ()), Penalty(strength, ratios)))
-            logits = held_out @ fit.coefficients.T.astype(np.float32) + fit.intercept
-            loss = negative_log_likelihood(logits.astype(np.float32), targets)
+            logits = held_out @ torch.from_numpy(fit.coefficients.T.copy()) + torch.from_numpy(fit.intercept)
+            loss = negative_log_likelihood(logits.numpy(), targets)
             if best is not None and loss >= best[0]:
                 self._weights, self._intercept = best[1].coefficients.T.copy(), best[1].intercept.copy()
                 break
@@ -107,7 +106,7 @@ class Regression:
         size = _AT_ONCE if self._sets else self._truth.shape[1]
         for start in range(0, self._truth.shape[1], size):
             block = slice(start, start + size)
-            scales = np.sqrt((1.0 + ratios * self._squares[:, block]) / (1.0 + ratios)) if ratios else 1.0
+            scales = np.sqrt((1.0 + ratios * self._squares[:, block]) / (1.0 + ratios)) if ratios else np.float32(1.0)
             self._fit_block(block, strength, scales)
         return Fit(penalties, self._weights.T.copy(), self._intercept.copy())
 
@@ -116,29 +115,33 @@ class Regression:
 
         One L-BFGS over all of them: it reads the sparse features once a step, not once a step and label.
         """
-        truth, x = self._truth[:, block], self._x
-        shape = (x.shape[1] + 1, truth.shape[1])
+        truth, x = torch.from_numpy(self._truth[:, block]), self._x
+        first = np.concatenate([self._weights[:, block] / scales, self._intercept[None, block]])
+        moved = torch.nn.Parameter(torch.from_numpy(first), requires_grad=False)
+        factors = torch.from_numpy(np.asarray(scales, dtype=np.float32))
 
-        def loss(flat: Any) -> tuple[float, Any]:
-            weights = flat.reshape(shape)
-            logits = x @ (weights[:-1] * scales).astype(np.float32) + weights[-1].astype(np.float32)
+        def loss() -> float:
+            weights = moved[:-1]
+            logits = x @ (weights * factors) + moved[-1]
             if self._sets:
-                losses = np.logaddexp(0.0, np.where(truth > 0, -logits, logits)).sum(dtype=np.float64)
-                errors = expit(logits) - truth
+                losses = torch.where(truth > 0, -logits, logits).logaddexp(torch.zeros(()))
+                errors = logits.sigmoid() - truth
             else:
-                logits -= logits.max(axis=1, keepdims=True)
-                chances = np.exp(logits)
-                sums = chances.sum(axis=1, keepdims=True)
-                losses = np.log(sums).sum(dtype=np.float64) - (logits * truth).sum(dtype=np.float64)
-                errors = chances / sums - truth
-            gradient = np.empty(shape)
-            gradient[:-1] = x.gathered(errors) * scales + weights[:-1] / strength
-            gradient[-1] = errors.sum(axis=0, dtype=np.float64)
-            return float(losses + 0.5 * (weights[:-1] ** 2).sum() / strength), gradient.ravel()
+                chances = logits.log_softmax(dim=1)
+                losses = -chances * truth
+                errors = chances.exp() - truth
+            slope = torch.empty_like(moved)
+            torch.add(x.gathered(errors) * factors, weights, alpha=1.0 / strength, out=slope[:-1])
+            slope[-1] = errors.sum(dim=0, dtype=torch.float64)
+            moved.grad = slope
+            penalty = 0.5 * weights.square().sum(dtype=torch.float64) / strength
+            return float(losses.sum(dtype=torch.float64) + penalty)
 
-        first = np.concatenate([self._weights[:, block] / scales, self._intercept[None, block]]).ravel()
-        options = {"maxiter": self._iterations, "maxcor": 6}
-        found = minimize(loss, first, jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
+        optimizer = torch.optim.LBFGS(
+            [moved], max_iter=self._iterations, history_size=6, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+        )
+        optimizer.step(loss)  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+        found = moved.numpy()
         self._weights[:, block], self._intercept[block] = found[:-1] * scales, found[-1]
 
 
