@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from sortgate.errors import TrainingError
 from sortgate_training.features import Features
 from sortgate_training.regression import STRENGTHS, Penalty, Regression, _squared_ratios
 
@@ -117,3 +118,10 @@ def test_factors_are_the_matrix_that_they_stand_for() -> None:
     np.testing.assert_allclose(gathered, whole.T @ errors, atol=1e-4)
     truth = (generator.random((300, 3)) < 0.3).astype(np.float32)
     np.testing.assert_array_equal(features.counts(truth), (whole > 0).T.astype(np.float32) @ truth)
+
+
+def test_a_loss_that_is_no_number_ends_the_search() -> None:
+    x, targets = made(100, 0)
+    broken = sparse.csr_matrix(np.full((100, 30), np.inf, np.float32))
+    with pytest.raises(TrainingError, match="loss is not finite"):
+        Regression(x, targets, LABELS, 60).search(Features(broken), targets)

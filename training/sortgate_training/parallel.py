@@ -6,7 +6,8 @@ and are lost once another process wants their core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -26,6 +27,17 @@ def set_threads(threads: int) -> None:
     global _sides  # as PyTorch's setting, it is the process's
     _sides = min(SIDES, threads)
     torch.set_num_threads(threads // _sides)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread for a while: then sums are added in one order, whatever the machine's cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class SideBySide:

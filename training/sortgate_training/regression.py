@@ -8,12 +8,14 @@ that a text shares with few others. The regression then holds better for texts o
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from sortgate.errors import TrainingError
 from sortgate_training.calibration import negative_log_likelihood
 from sortgate_training.features import Features
 
@@ -87,7 +89,9 @@ class Regression:
             fit = self._fit((*(best[1].penalties if best else ()), Penalty(strength, ratios)))
             logits = held_out @ torch.from_numpy(fit.coefficients.T.copy()) + torch.from_numpy(fit.intercept)
             loss = negative_log_likelihood(logits.numpy(), targets)
-            if best is not None and loss >= best[0]:
+            if best is None and not math.isfinite(loss):
+                raise TrainingError("the n-gram path's loss is not finite: train without it, ngrams.enabled=false")
+            if best is not None and not loss < best[0]:  # nor if it is no number
                 self._weights, self._intercept = best[1].coefficients.T.copy(), best[1].intercept.copy()
                 break
             best = (loss, fit)
