@@ -76,8 +76,10 @@ def test_the_rights_of_each_role_are_enough(guarded: Guarded, start_worker: Call
     with Client(guarded.urls["client"], queue=QUEUE) as client:
         assert client.classify("hello", timeout=30).status == "ok"
         assert [made.status for made in client.stream(["a", "b"])] == ["ok", "ok"]
-        ids = client.submit(["hello", "world"])
-        assert sorted(made.id for made in client.results(max=2, timeout=30)) == sorted(ids)
+    slots = Settings(redis_url=guarded.urls["client"], producer_slots=3)
+    with Client(queue=QUEUE, producer="shop", settings=slots) as client:
+        ids = client.submit(["hello", "world", "more", "than", "its", "slots"]) + client.submit(["again"])
+        assert sorted(made.id for made in client.results(max=7, timeout=30)) == sorted(ids)
     celery = create_app(Settings(redis_url=guarded.urls["worker"]))
     assert celery.send_task(keys.CELERY_TASK, ("hello",), queue=keys.celery_queue(QUEUE)).get(timeout=30)["label"]
     time.sleep(1.5)  # leases are renewed and swept

@@ -90,8 +90,7 @@ class Queue(RuleBasedStateMachine):
         else:
             before = {entry for entry, _ in self.redis.xrange(stream)}
             items = msgspec.msgpack.encode([(ident, "t") for ident in idents])
-            used = [stream, STREAMS[2], keys.producers(Q)]
-            reply = run_script(self.redis, "enqueue", used, 1000, "", msgspec.msgpack.encode(["v", "1"]), items, 0)
+            reply = run_script(self.redis, "enqueue", [stream], 1000, "", msgspec.msgpack.encode(["v", "1"]), items, 0)
             assert reply[0] == len(idents)
             entries = [entry for entry, _ in self.redis.xrange(stream) if entry not in before]
         for entry, ident in zip(entries, idents, strict=True):

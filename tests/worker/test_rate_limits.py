@@ -50,15 +50,26 @@ def test_a_bucket_grants_its_rate_and_a_second_s_worth(
 
 def test_what_a_read_brought_beyond_its_grant_is_paid_for(redis: redis_py.Redis) -> None:
     key = keys.rate("toy")
-    assert run_script(redis, "allow", [key], 1.0, 1, 0)[0] == 1
-    granted, wait_ms = run_script(redis, "allow", [key], 1.0, 1, -2)
+    assert run_script(redis, "allow", [key], 0.1, 1, 0)[0] == 1
+    granted, wait_ms = run_script(redis, "allow", [key], 0.1, 1, -2)
     assert granted == 0
-    assert 2500 < wait_ms <= 3000
-    assert 0 < redis.pttl(key) <= 5000, "an idle queue's bucket goes"
+    assert 20_000 < wait_ms <= 30_000
+    assert 0 < redis.pttl(key) <= 31_000, "an idle queue's bucket goes"
+
+
+def test_a_full_memory_can_still_be_read_empty(redis: redis_py.Redis) -> None:
+    redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(redis_py.exceptions.OutOfMemoryError):
+            redis.set("more", "x" * 100)
+        assert run_script(redis, "allow", [keys.rate("toy")], 100.0, 10, 0)[0] == 10
+    finally:
+        redis.config_set("maxmemory", "0")
 
 
 @pytest.mark.parametrize(
-    "value", ["tickets", "tickets=", "tickets=0", "tickets=-1", "tickets=nan", "tickets=inf", "=3"]
+    "value",
+    ["tickets", "tickets=", "tickets=0", "tickets=-1", "a=nan", "a=inf", "=3", "Tickets!=5", "a=1e-9"],
 )
 def test_a_limit_that_makes_no_sense_is_one_clear_line(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"SORTGATE_RATE_LIMITS=.*: write queue=rate"):
@@ -83,7 +94,7 @@ def test_two_workers_keep_a_limit_together_and_other_queues_do_not_feel_it(
         ids = client.submit([f"hello {i}" for i in range(500)])
     with Client(redis_url, queue="second") as other:
         assert sum(result.status == "ok" for result in other.stream([f"hello {i}" for i in range(3000)])) == 3000
-    free_s = time.monotonic() - started
+    assert redis.xlen(keys.requests("toy")) > 0, "the other queue is done first"
     answered = 0
     while answered < 500:
         answered = redis.xlen(keys.results("toy"))
@@ -92,6 +103,5 @@ def test_two_workers_keep_a_limit_together_and_other_queues_do_not_feel_it(
         assert answered <= rate * (elapsed + 1.0) + 4
         assert elapsed < 30
         time.sleep(0.05)
-    assert free_s < elapsed, "the other queue was done before"
     with Client(redis_url, queue="toy") as client:
         assert {result.id for result in client.results(timeout=1, max=500)} == set(ids)

@@ -73,9 +73,9 @@ def workers(queue: str) -> str:
     return prefix(queue) + "workers"
 
 
-def producers(queue: str) -> str:
-    """Hash from a producer's name to its slots: first text of the window, how many it has, the last one beyond."""
-    return prefix(queue) + "producers"
+def producer(queue: str, name: str) -> str:
+    """What a producer's slots are used for: the first text of its window, and how many it has."""
+    return f"{prefix(queue)}producer:{name}"
 
 
 def rate(queue: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sortgate.errors import ConfigurationError
+from sortgate.keys import QUEUE_NAME
 
 #: Least values of the numbers below; any other may be 0.
 _LEAST = {
@@ -34,6 +35,11 @@ _LEAST = {
 
 #: An empty value means something else than an unset one: no plugin at all, and a mistake.
 _MAY_BE_EMPTY = {"plugins", "trusted_keys"}
+
+#: Of a batch: with less, nearly every text would fail; with more, no limit of the kernel can be said.
+_LEAST_MEMORY, _MOST_MEMORY = 64 * 2**20, 2**60
+#: Texts a second.
+_LEAST_RATE = 0.001
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
@@ -71,8 +77,8 @@ class Settings:
     cache_texts: int = 0
     #: A batch that takes longer is stopped by killing its process.
     batch_timeout_s: float = 30.0
-    #: Memory that a batch may take beyond what its process has once its bundles are loaded; a text that needs more
-    #: fails, by itself. 0 for no limit.
+    #: Memory that a batch may take beyond what its process has when it begins; a text that needs more fails, by itself.
+    #: 64 MiB at least, or 0 for no limit.
     batch_memory_bytes: int = 2_147_483_648
     #: A worker that has not renewed a text's lease for this long has lost it.
     lease_s: float = 15.0
@@ -86,8 +92,8 @@ class Settings:
     dedupe_limit: int = 1_000_000
     #: Bound of a request stream, kept by the client.
     requests_limit: int = 1_000_000
-    #: Texts of normal priority that a producer with a name may have waiting, or up to twice as many; those beyond go
-    #: behind everybody's as if of low priority. Kept by the client; 0 for no such bound.
+    #: Texts of normal priority that a producer with a name may have waiting, or up to twice as many; those beyond have
+    #: low priority. Kept by the client; 0 for no such bound.
     producer_slots: int = 1000
     #: Bound of a result stream; workers stop reading the queue while it is full.
     results_limit: int = 1_000_000
@@ -137,6 +143,10 @@ class Settings:
                 raise ConfigurationError(f"SORTGATE_{name.upper()}={value}: use {least} or more")
         if 0 < self.health_timeout_s < 1:
             raise ConfigurationError(f"SORTGATE_HEALTH_TIMEOUT_S={self.health_timeout_s}: use 1 or more, or 0")
+        if not (self.batch_memory_bytes == 0 or _LEAST_MEMORY <= self.batch_memory_bytes <= _MOST_MEMORY):
+            raise ConfigurationError(
+                f"SORTGATE_BATCH_MEMORY_BYTES={self.batch_memory_bytes}: use {_LEAST_MEMORY} (64 MiB) or more, or 0"
+            )
         if self.cache_texts and not self.coalesce:
             raise ConfigurationError(
                 f"SORTGATE_CACHE_TEXTS={self.cache_texts} needs SORTGATE_COALESCE=1, since it shares scores likewise"
@@ -189,9 +199,10 @@ def _rate_limit(item: str) -> tuple[str, float]:
         rate = float(value)
     except ValueError:
         rate = math.nan
-    if not queue.strip() or not 0.0 < rate < math.inf:
+    if not QUEUE_NAME.fullmatch(queue.strip()) or not _LEAST_RATE <= rate < math.inf:
         raise ConfigurationError(
-            f"SORTGATE_RATE_LIMITS={item!r}: write queue=rate, with more than 0 texts a second, such as tickets=100"
+            f"SORTGATE_RATE_LIMITS={item!r}: write queue=rate, with {_LEAST_RATE:g} texts a second or more, such as "
+            "tickets=100"
         )
     return queue.strip(), rate
 

@@ -19,7 +19,7 @@ from sortgate import keys
 from sortgate.client.connection import broker_error
 from sortgate.errors import BrokerError, ClientError, ConfigurationError, MessageError, QueueFullError
 from sortgate.journal import Journal, Op
-from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION, parse_result
+from sortgate.messages import MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION, parse_result
 from sortgate.settings import Settings
 from sortgate.streams.connection import without_password
 from sortgate.streams.scripts import load_script
@@ -87,11 +87,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What all requests of one call have in common."""
+    """What all requests of one call have in common; ``slots`` are the producer's, 0 for no such bound."""
 
     stream: str
     fields: bytes
     deadline_ms: int | None
+    slots: int = 0
 
 
 class BaseClient:
@@ -115,7 +116,8 @@ class BaseClient:
             queue: name of the queue, the one a worker was started with.
             priority: ``high``, ``normal`` or ``low``, unless a call says otherwise.
             producer: name of the sending service, a field of every request. Of the texts that one producer has
-                waiting, those beyond ``SORTGATE_PRODUCER_SLOTS`` have low priority, so its flood delays no other's.
+                waiting, those beyond ``SORTGATE_PRODUCER_SLOTS`` have low priority, so its flood delays no other's; a
+                call that says ``priority="normal"`` is not counted.
             reconnect_s: how long ``stream`` and ``results`` try to reach Redis again before they raise.
             settings: bounds and time-outs; read from the environment by default. ``url`` wins over its URL.
             journal: where ``submit`` notes every id before it is sent and what became of it, for ``sortgate audit``.
@@ -159,12 +161,15 @@ class BaseClient:
         fields = ["v", WIRE_VERSION]
         for name, value in (("reply", reply), ("model", model), ("producer", self.producer), ("meta", meta)):
             if value is not None:
-                _check_field(name, value, MAX_META_BYTES)
+                _check_field(name, value, MAX_META_BYTES if name == "meta" else MAX_FIELD_BYTES)
                 fields += (name, value)
         if deadline_s is not None and deadline_s <= 0:
             raise MessageError("bad_field", f"deadline_s must be more than 0 seconds, not {deadline_s!r}")
         stream = keys.requests(self.queue, self.priority if priority is None else check_priority(priority))
-        return Envelope(stream, _pack(fields), None if deadline_s is None else max(1, round(deadline_s * 1000)))
+        # a call that says its priority gets it
+        shares = self.producer and priority is None and stream == keys.requests(self.queue)
+        deadline_ms = None if deadline_s is None else max(1, round(deadline_s * 1000))
+        return Envelope(stream, _pack(fields), deadline_ms, self.settings.producer_slots if shares else 0)
 
     def _items(self, texts: Iterable[str], ids: Sequence[str] | None, metas: Sequence[str] | None) -> list[Item]:
         """Check every text, id and meta before anything is sent.
@@ -210,14 +215,14 @@ class BaseClient:
         deadline = "" if envelope.deadline_ms is None else envelope.deadline_ms
         packed = _pack([(i.id, i.text) if i.meta is None else (i.id, i.text, i.meta) for i in chunk])
         # EVAL, not EVALSHA: the script is small beside a chunk, and a restarted Redis needs no second round trip.
-        used = [envelope.stream, keys.requests(self.queue, "low"), keys.producers(self.queue)]
+        used = [envelope.stream]
+        if envelope.slots and self.producer:
+            used += (keys.requests(self.queue, "low"), keys.producer(self.queue, self.producer))
         if reply is not None:
             used.append(reply)
-        # who asks for a priority gets it
-        slots = self.settings.producer_slots if envelope.stream == keys.requests(self.queue) else 0
         return (
             "EVAL", load_script("enqueue"), len(used), *used,
-            self.settings.requests_limit, deadline, envelope.fields, packed, slots,
+            self.settings.requests_limit, deadline, envelope.fields, packed, envelope.slots,
         )  # fmt: skip
 
     def _full(self, length: int) -> QueueFullError:

@@ -12,6 +12,9 @@ texts = math.min(full, texts + unread + math.max(0, now - at) * rate / 1000)
 local least = math.min(wanted, math.max(1, rate / 20))
 local granted = texts < least and 0 or math.min(wanted, math.floor(texts))
 texts = texts - granted
+-- A write that needs no memory comes first: from then on Redis lets the script go on although memory is full, and what
+-- fills it up can be read.
+redis.call('PEXPIRE', KEYS[1], 1000)
 redis.call('HSET', KEYS[1], 'texts', string.format('%.6f', texts), 'at_ms', string.format('%.3f', now))
 -- by then it is full, as one that is not there
 redis.call('PEXPIRE', KEYS[1], math.ceil((full - texts) * 1000 / rate) + 1000)

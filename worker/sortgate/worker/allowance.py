@@ -12,7 +12,8 @@ class Allowance:
     """Texts that this worker may read before it asks again.
 
     Asking settles the account: what was granted and not read is given back, and what a read brought beyond it is paid
-    for. So all workers together keep the rate, apart from a second's worth at once after a pause.
+    for. So all workers together keep the rate, apart from what they may read at once after a pause: a second's worth,
+    and what blocking reads bring, at most three texts a worker.
 
     Args:
         queue: its name.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 import resource
 import signal
 from pathlib import Path
@@ -31,6 +30,7 @@ class Process:
     def __init__(self) -> None:
         self.classifiers: dict[str, Classifier] = {}
         self.max_text_bytes = 0
+        self.batch_memory_bytes = 0
         self.failure: SortgateError | None = None
 
 
@@ -51,6 +51,7 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     # tells it to end once it is drained.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _process.max_text_bytes = settings.max_text_bytes
+    _process.batch_memory_bytes = settings.batch_memory_bytes
     loaded: dict[Path, Classifier] = {}
     try:
         for queue, path in served.items():
@@ -68,34 +69,36 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_EVERY)
-    limit_memory(settings.batch_memory_bytes)
 
 
 def limit_memory(room_bytes: int) -> None:
-    """Let this process take so many bytes more than it has, and no more; 0 for no limit.
+    """Let this process take so many bytes more than it has now, and no more; 0 for no limit.
 
     An allocation beyond it fails here, where that is one text's failure, instead of waking the kernel's out-of-memory
-    killer, which may choose any process of the machine. Counted is private writable memory (``RLIMIT_DATA``,
+    killer, which may choose any process of the machine. Said anew for every batch, so that what a process has come to
+    keep, a cache or a leak, is not held against the next texts. Counted is private writable memory (``RLIMIT_DATA``,
     getrlimit(2)), not the bundle's mapped file.
     """
     if not room_bytes:
         return
-    has = re.search(r"^VmData:\s+(\d+) kB$", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
-    if has is None:
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[5])  # data and stack, proc(5)
+    except OSError:  # no Linux
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = int(has[1]) * 1024 + room_bytes
+    limit = pages * resource.getpagesize() + room_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def classifier_for(queue: str) -> Classifier:
-    """Return the classifier of a queue.
+    """Return the classifier of a queue, for a batch that begins now: from here on its memory is limited.
 
     Raises:
         SortgateError: this process could not load its bundles, or does not serve the queue.
     """
     if _process.failure is not None:
         raise _process.failure
+    limit_memory(_process.batch_memory_bytes)
     try:
         return _process.classifiers[queue]
     except KeyError:

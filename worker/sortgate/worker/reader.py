@@ -18,7 +18,7 @@ from sortgate.worker.entries import Entry
 from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
-from sortgate.worker.shares import shares
+from sortgate.worker.shares import Turns, shares
 
 logger = get_logger(__name__)
 
@@ -65,6 +65,7 @@ class Reader:
         self._results_limit = settings.results_limit
         rate = settings.rate_limit(queue)
         self._allowance = Allowance(queue, rate) if rate else None
+        self._turns = Turns()
         self._link = link
         self._hand = hand
         self._figures = figures
@@ -118,9 +119,11 @@ class Reader:
         self.reading = True
         self._link.send(self._take_time, "TIME")
         if not self.results_full:
-            counts = shares(room, self._busy)
-            self._busy = [False] * len(self._streams)
+            counts = shares(room, self._busy) if self._allowance is None else self._turns.take(room, self._busy)
             for number, (stream, count) in enumerate(zip(self._streams, counts, strict=True), 1):
+                if not count:  # its turn comes; 0 would mean all that there is
+                    continue
+                self._busy[number - 1] = False
                 self._link.send(
                     partial(self._take_entries, number), "XREADGROUP", "GROUP", keys.GROUP, self._consumer,
                     "COUNT", count, "STREAMS", stream, ">",
@@ -163,7 +166,7 @@ class Reader:
             self.read()
         elif self._allowance is not None and not self.stopped:
             # what is kept while there is nothing to read, the queue's other workers cannot have
-            self._ask(self._allowance, len(self._streams), self._wait_for_work)
+            self._ask(self._allowance, 1, self._wait_for_work)
         elif not self.stopped:
             self._wait_for_work(self._hand.room)
 

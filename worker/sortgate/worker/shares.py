@@ -26,3 +26,27 @@ def shares(room: int, busy: Sequence[bool]) -> list[int]:
         sharing = together if had else together + weight
         counts.append(max(1, room * weight // sharing))
     return counts
+
+
+class Turns:
+    """Shares of reads that are too small to be divided by weight, as a rate limit makes them: streams take turns."""
+
+    #: Of twelve texts, spread.
+    ORDER = (0, 1, 0, 0, 2, 0, 0, 1, 0, 0, 1, 0)
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self, room: int, busy: Sequence[bool]) -> list[int]:
+        """Return the count for each stream, 0 for a stream that had texts at the last read and whose turn it is not.
+
+        One that had none is asked for one, so that an urgent text is never a round late.
+        """
+        order = [number for number in self.ORDER if busy[number]]
+        if room >= len(self.ORDER) or not order:
+            return shares(room, busy)
+        counts = [0 if had else 1 for had in busy]
+        for _ in range(room):
+            counts[order[self._next % len(order)]] += 1
+            self._next += 1
+        return counts
