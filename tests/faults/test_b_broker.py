@@ -274,10 +274,7 @@ def test_b11_a_demoted_redis_heals_when_it_is_primary_again(
             assert run.probe(within_s=20) < 5.0 + SLACK_S
     run.check()
     assert worker.process.poll() is None
-    # three each time: lost, back, and lost once more where a commit met the demotion; Celery tries its broker some
-    # six times at once and again after a second, where a loop would write hundreds of lines
-    assert sum("queue toy:" in line for line in complaints(worker)) <= 12
-    assert len(complaints(worker)) < 60
+    assert len(complaints(worker)) < 30
 
 
 @pytest.mark.slow

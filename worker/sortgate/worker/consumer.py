@@ -106,11 +106,18 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
         why = f" ({type(error).__name__})" if error is not None else ""
         logger.error("dropped an entry of a Celery queue: %s%s; %d so far", what, why, self.refused)
 
+    def on_connection_error_before_connected(self, exc: BaseException) -> None:
+        """Wait a little: the broker answers and refuses, or connecting would have gone on."""
+        super().on_connection_error_before_connected(exc)
+        self._pause()
+
     def on_connection_error_after_connected(self, exc: BaseException) -> None:
         """Let go of the connection; when it was refused rather than lost, wait a little."""
         super().on_connection_error_after_connected(exc)
-        if isinstance(exc, self.connection_errors):
-            return
+        if not isinstance(exc, self.connection_errors):
+            self._pause()
+
+    def _pause(self) -> None:
         ends = time.monotonic() + REFUSED_PAUSE_S
         while time.monotonic() < ends:
             state.maybe_shutdown()
