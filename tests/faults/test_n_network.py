@@ -49,14 +49,33 @@ def start_behind(start_worker: StartWorker, proxy: ChaosProxy, redis_url: str) -
 
 @seeds()
 def test_n1_a_slow_network_costs_no_lease(
+    start_behind: StartWorker, run: FaultRun, proxy: ChaosProxy, chance: random.Random
+) -> None:
+    worker = start_behind(concurrency=2)
+    slow_down(proxy, chance)
+    with run.producing(chunk=50):
+        time.sleep(5.0)
+    counts = run.check()
+    assert run.counter("reclaimed") == 0, "no lease ran out"
+    assert run.counter("suppressed") <= counts.ok / 100
+    assert worker.process.poll() is None
+
+
+def slow_down(proxy: ChaosProxy, chance: random.Random) -> None:
+    """Let each way take 0.1 s and up to 0.1 s more."""
+    for way in (proxy.up, proxy.down):
+        way.delay_s, way.jitter_s = 0.1, chance.uniform(0.02, 0.1)
+
+
+@seeds()
+def test_n1_texts_held_for_longer_than_a_lease_are_kept_on_a_slow_network(
     start_behind: StartWorker, make_bundle: MakeBundle, run: FaultRun, proxy: ChaosProxy, chance: random.Random,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     """Two workers that hold their texts for longer than a lease, which is five times a round trip."""
     serving = with_plugin(make_bundle, tmp_path, UNHURRIED_PLUGIN)
     workers = [start_behind(**serving, SORTGATE_LEASE_S="2") for _ in range(2)]
-    for way in (proxy.up, proxy.down):
-        way.delay_s, way.jitter_s = 0.1, chance.uniform(0.02, 0.1)
+    slow_down(proxy, chance)
     run.submit(3000)
     counts = run.check()
     assert run.counter("reclaimed") == 0, "no lease ran out"

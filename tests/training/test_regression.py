@@ -19,13 +19,19 @@ from sortgate_training.regression import STRENGTHS, Penalty, Regression, _square
 LABELS = 3
 
 
+def features_of(matrix: Any) -> Features:
+    """Return a matrix as features: its first column the texts' own, the others parts that are words."""
+    others = matrix.shape[1] - 1
+    return Features(matrix[:, :1], matrix[:, 1:], sparse.identity(others, dtype=np.float32, format="csr"))
+
+
 def made(texts: int, seed: int, *, sets: bool = False) -> tuple[Features, npt.NDArray[Any]]:
     """Texts of thirty features, some of which speak for a label, with labels that they do not quite decide."""
     generator = np.random.default_rng(seed)
     x = sparse.random(texts, 30, density=0.3, random_state=seed, format="csr", dtype=np.float32)
     speaking = np.random.default_rng(1).standard_normal((30, LABELS)) * 4
     logits = x @ speaking + generator.gumbel(size=(texts, LABELS))
-    return Features(x), logits > 1.0 if sets else logits.argmax(axis=1)
+    return features_of(x), logits > 1.0 if sets else logits.argmax(axis=1)
 
 
 def times(x: Features, weights: Any) -> npt.NDArray[np.float32]:
@@ -71,7 +77,7 @@ def test_what_speaks_for_a_label_may_weigh_more() -> None:
     # the first feature in all texts, the second in all of label 0, the third in one text of each
     rows = [[1, 1, 0]] * 9 + [[1, 1, 1]] + [[1, 0, 0]] * 9 + [[1, 0, 1]]
     truth = np.repeat(np.eye(2, dtype=np.float32), 10, axis=0)
-    squares = _squared_ratios(Features(sparse.csr_matrix(np.array(rows, dtype=np.float32))), truth)
+    squares = _squared_ratios(features_of(sparse.csr_matrix(np.array(rows, dtype=np.float32))), truth)
     np.testing.assert_allclose(squares, [[0, 0], [3, 3], [0, 0]], atol=1e-6)  # over their mean
 
 
@@ -101,7 +107,7 @@ def test_scales_are_left_out_where_they_do_harm() -> None:
     noise = (generator.random((400, 200)) < 0.01).astype(np.float32)
     x = sparse.csr_matrix(np.hstack([amounts, noise]))
     targets = (amounts[:, 0] > 0.5).astype(int)
-    found = Regression(Features(x[:200]), targets[:200], 2, 60).search(Features(x[200:]), targets[200:])
+    found = Regression(features_of(x[:200]), targets[:200], 2, 60).search(features_of(x[200:]), targets[200:])
     assert found.penalties[-1].ratios == 0.0
 
 
@@ -124,4 +130,4 @@ def test_a_loss_that_is_no_number_ends_the_search() -> None:
     x, targets = made(100, 0)
     broken = sparse.csr_matrix(np.full((100, 30), np.inf, np.float32))
     with pytest.raises(TrainingError, match="loss is not finite"):
-        Regression(x, targets, LABELS, 60).search(Features(broken), targets)
+        Regression(x, targets, LABELS, 60).search(features_of(broken), targets)

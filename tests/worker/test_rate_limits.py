@@ -77,7 +77,7 @@ def test_a_limit_that_makes_no_sense_is_one_clear_line(value: str) -> None:
 
 
 def test_a_queue_named_twice_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="names queue 'a' twice"):
+    with pytest.raises(ConfigurationError, match="a=1,a=2 names a queue twice"):
         Settings.from_env({"SORTGATE_RATE_LIMITS": "a=1, a=2"})
 
 

@@ -1,7 +1,7 @@
 """Sparse features that are products: what a text has of its words' n-grams follows from its words.
 
-A text of 50 words has some 600 character n-grams, but only 50 words; so the product of both factors with the weights
-takes a sixth of the time and of the memory of one matrix that says what each text has.
+A text of 50 words has some 600 character n-grams, but only 50 words. So products with the weights go through two
+factors, and the matrix that says what each text has is never made.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Features:
 
     Args:
         own: ``[texts, features]``, sparse rows, float32.
-        words: ``[texts, words]``; None for own features alone.
+        words: ``[texts, words]``.
         parts: ``[words, parts]``.
     """
 
-    def __init__(self, own: Any, words: Any = None, parts: Any = None) -> None:
-        self._factors = (own,) if parts is None else (own, words, parts)
+    def __init__(self, own: Any, words: Any, parts: Any) -> None:
+        self._factors = (own, words, parts)
         self._along = [_tensor(factor) for factor in self._factors]
-        self.shape = (own.shape[0], own.shape[1] + (0 if parts is None else parts.shape[1]))
+        self.shape = (own.shape[0], own.shape[1] + parts.shape[1])
 
     @cached_property
     def _across(self) -> list[torch.Tensor]:
@@ -40,31 +40,23 @@ class Features:
 
     def __matmul__(self, weights: torch.Tensor) -> torch.Tensor:
         """Return ``[texts, columns]`` for weights ``[features, columns]``."""
-        if len(self._along) == 1:
-            return self._along[0] @ weights
         own, words, parts = self._along
         size = own.shape[1]
         return own @ weights[:size] + words @ (parts @ weights[size:])
 
     def gathered(self, errors: torch.Tensor) -> torch.Tensor:
         """Return the transposed matrix times ``[texts, columns]``."""
-        if len(self._across) == 1:
-            return self._across[0] @ errors
         own, words, parts = self._across
         return torch.cat([own @ errors, parts @ (words @ errors)])
 
     def counts(self, truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return ``[features, columns]``, how many of the texts that a column is 1 for have each feature."""
-        own, *product = map(_ones, self._factors)
-        found = [own.T @ truth]
-        if product:
-            words, parts = product
-            with_part = np.zeros((parts.shape[1], truth.shape[1]), np.float32)
-            for first in range(0, len(truth), BLOCK):
-                block = slice(first, first + BLOCK)
-                with_part += _ones(words[block] @ parts).T @ truth[block]
-            found.append(with_part)
-        return np.concatenate(found)
+        own, words, parts = map(_ones, self._factors)
+        with_part = np.zeros((parts.shape[1], truth.shape[1]), np.float32)
+        for first in range(0, len(truth), BLOCK):
+            block = slice(first, first + BLOCK)
+            with_part += _ones(words[block] @ parts).T @ truth[block]
+        return np.concatenate([own.T @ truth, with_part])
 
 
 def _tensor(matrix: Any) -> torch.Tensor:

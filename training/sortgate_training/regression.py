@@ -141,10 +141,10 @@ class Regression:
             penalty = 0.5 * weights.square().sum(dtype=torch.float64) / strength
             return float(losses.sum(dtype=torch.float64) + penalty)
 
-        optimizer = torch.optim.LBFGS(
+        optimizer: Any = torch.optim.LBFGS(
             [moved], max_iter=self._iterations, history_size=6, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
         )
-        optimizer.step(loss)  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+        optimizer.step(loss)
         found = moved.numpy()
         self._weights[:, block], self._intercept[block] = found[:-1] * scales, found[-1]
 

@@ -159,23 +159,18 @@ class Settings:
             raise ConfigurationError(
                 "SORTGATE_TRUSTED_KEYS is set and empty: name files of public keys, or unset it to take any bundle"
             )
-        names = [_rate_limit(item)[0] for item in self.rate_limits]
-        if doubled := {name for name in names if names.count(name) > 1}:
-            raise ConfigurationError(f"SORTGATE_RATE_LIMITS names queue {min(doubled)!r} twice")
+        if len(self.rates) < len(self.rate_limits):
+            raise ConfigurationError(f"SORTGATE_RATE_LIMITS={','.join(self.rate_limits)} names a queue twice")
         if self.batch_texts >> (3 * (self.max_deliveries - 1)) > 1:
             raise ConfigurationError(
                 f"SORTGATE_MAX_DELIVERIES={self.max_deliveries} is too few to isolate one text of a batch of "
                 f"{self.batch_texts}: each delivery divides the batch by 8, so raise it or lower SORTGATE_BATCH_TEXTS"
             )
 
-    def rate_limit(self, queue: str) -> float:
-        """Return how many texts a second may be read of a queue; 0 for no limit."""
-        return dict(map(_rate_limit, self.rate_limits)).get(queue, 0.0)
-
     @property
-    def rate_limited(self) -> set[str]:
-        """The queues that have a rate limit."""
-        return {_rate_limit(item)[0] for item in self.rate_limits}
+    def rates(self) -> dict[str, float]:
+        """Texts a second that may be read of each queue that has a rate limit."""
+        return dict(map(_rate_limit, self.rate_limits))
 
     @property
     def health_limit_s(self) -> float:

@@ -89,10 +89,10 @@ class Dispatcher:
 
     def _on_ready(self, served: list[tuple[str, str, str]]) -> None:
         for queue, model, _ in served:
-            rate = self._settings.rate_limit(queue)
+            rate = self._settings.rates.get(queue)
             limit = f", at most {rate:g} texts/s by all of its workers together" if rate else ""
             logger.info("serving queue %s with %s%s", queue, model, limit)
-        for queue in self._settings.rate_limited - self.consumers.keys():
+        for queue in self._settings.rates.keys() - self.consumers.keys():
             logger.warning("SORTGATE_RATE_LIMITS names queue %s, which this worker does not serve", queue)
         self.monitor.loaded(served)
 

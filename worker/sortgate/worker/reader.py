@@ -63,7 +63,7 @@ class Reader:
         self._queue = queue
         self._consumer = consumer
         self._results_limit = settings.results_limit
-        rate = settings.rate_limit(queue)
+        rate = settings.rates.get(queue)
         self._allowance = Allowance(queue, rate) if rate else None
         self._turns = Turns()
         self._link = link

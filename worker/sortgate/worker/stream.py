@@ -78,7 +78,7 @@ class QueueConsumer:
         self._connected = False
         self._renew_at = self._sweep_at = 0.0
         self._clock_offset_ms = 0.0
-        needed = {"allow": settings.rate_limit(queue), "state": settings.metrics_port}
+        needed = {"allow": queue in settings.rates, "state": settings.metrics_port}
         self._scripts = (*_SCRIPTS, *(name for name, used in needed.items() if used))
         self._watch = StateWatch(queue, settings)
         self._progress_at = time.monotonic()
