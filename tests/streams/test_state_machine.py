@@ -134,18 +134,22 @@ class Queue(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     @precondition(lambda self: self.model.texts)
     def take_over(self, worker: str) -> None:
-        """All leases have run out, and a worker sweeps; those who had the texts may go on with them."""
-        found = claim(self.redis, self.consumer(worker), 0)
-        taken = {key: text for key, text in self.model.texts.items() if text.owner is not None}
+        """All leases have run out, and a worker sweeps; those who had the texts may go on with them.
+
+        What is its own, a worker does not take over: it has it, or asks for it when its link is mended.
+        """
+        mine = self.consumer(worker)
+        found = claim(self.redis, mine, 0)
+        for key, text in list(self.model.texts.items()):
+            if text.owner is not None and text.deleted:
+                del self.model.texts[key]
+        taken = {key: text for key, text in self.model.texts.items() if text.owner not in (None, mine)}
         assert {(number, entry): count for number, entry, count, _ in found} == {
-            key: text.deliveries + 1 for key, text in taken.items() if not text.deleted
+            key: text.deliveries + 1 for key, text in taken.items()
         }
         for key, text in taken.items():
-            if text.deleted:
-                del self.model.texts[key]
-            else:
-                text.owner, text.deliveries = self.consumer(worker), text.deliveries + 1
-                self.hand(worker)[key] = text.ident
+            text.owner, text.deliveries = mine, text.deliveries + 1
+            self.hand(worker)[key] = text.ident
 
     @precondition(lambda self: any(self.hands.values()))
     @rule(worker=WORKERS, data=st.data(), status=st.sampled_from(["ok", "ok", "error", "dead"]), again=st.booleans())

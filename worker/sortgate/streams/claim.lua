@@ -1,4 +1,5 @@
--- Takes over requests whose lease ran out, and tidies what dead workers left behind.
+-- Takes over requests of others whose lease ran out, and tidies what dead workers left behind.
+-- Its own it has, or they are on their way to it: a reply comes, or its link is lost and recover.lua finds them.
 -- KEYS: requests:high, requests, requests:low, counters, workers
 -- ARGV: group, consumer, lease (ms), most texts, age (ms) after which an idle, empty consumer is deleted
 -- Returns {{stream number, entry, deliveries, fields}, …}
@@ -11,14 +12,14 @@ for number = 1, 3 do
   for _, item in ipairs(pending) do
     local entry, deliveries = item[1], item[4] + 1
     local original = redis.call('XRANGE', stream, entry, entry)[1]
-    if original then
-      redis.call('XCLAIM', stream, group, consumer, lease, entry, 'RETRYCOUNT', deliveries, 'JUSTID')
-      taken[#taken + 1] = {number, entry, deliveries, original[2]}
-      room = room - 1
-    else
+    if not original then
       -- Deleted by hand while pending: nothing is left to answer.
       redis.call('XACK', stream, group, entry)
       vanished = vanished + 1
+    elseif item[2] ~= consumer then
+      redis.call('XCLAIM', stream, group, consumer, lease, entry, 'RETRYCOUNT', deliveries, 'JUSTID')
+      taken[#taken + 1] = {number, entry, deliveries, original[2]}
+      room = room - 1
     end
   end
   local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)

@@ -107,11 +107,10 @@ class QueueConsumer:
         try:
             for link in self._links:
                 link.check()
-            sweeps = now >= self._sweep_at and not self._reader.stopped
-            if sweeps or now >= self._renew_at:  # before a sweep too: nothing is taken over from oneself
+            if now >= self._renew_at:
                 self._renew_at = now + self._settings.lease_s / 3.0
                 self._renew()
-            if sweeps:
+            if now >= self._sweep_at and not self._reader.stopped:
                 self._sweep_at = now + self._settings.sweep_s
                 self._sweep()
             if self._watch.due(now):
