@@ -21,6 +21,7 @@ from sortgate.errors import (
     UnknownComponentError,
 )
 from sortgate.plugins import ComponentSpec, Registry, create_registry
+from sortgate.plugins.registry import Source
 from sortgate.textpath import Encoded, TextConfig, TextPath, TextRecords
 from sortgate.types import LabelScore, Prediction, PredictionError
 from sortgate.vocabulary import Vocabulary
@@ -302,3 +303,118 @@ def test_a_failing_postprocessor_fails_its_text_only() -> None:
     assert SECRET not in error.message
     assert outcomes[2].error is not None
     assert "returned NoneType" in outcomes[2].error.message
+
+
+class Beside:
+    """Remembers what it was given; takes the text where the label is "bad"."""
+
+    wants_text = True
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, prediction: Prediction, text: str) -> Prediction:
+        self.seen.append(text)
+        return Prediction(text) if prediction.label == "bad" else prediction
+
+
+@pytest.mark.parametrize("by_white_space", [True, False])
+def test_a_postprocessor_that_wants_the_text_gets_the_normalized_one_of_its_prediction(by_white_space: bool) -> None:
+    def tokenizer(text: str) -> list[str]:
+        return text.split()
+
+    tokenizer.by_white_space = by_white_space  # type: ignore[attr-defined]
+    post = Beside()
+    path = custom(tokenizer=tokenizer, postprocessor=post)
+    encoded = [item for item in path.encode(["GOOD one", "", "BAD two"]) if isinstance(item, Encoded)]
+    made = path.postprocess([Prediction("good"), Prediction("bad")], encoded)
+    assert post.seen == ["good one", "bad two"]
+    assert [prediction.label for prediction in made] == ["good", "bad two"]
+    with pytest.raises(ValueError, match="wants the texts"):
+        path.postprocess([Prediction("good")])
+
+
+def test_texts_are_kept_only_where_they_are_wanted() -> None:
+    assert [item.text for item in custom().encode(["good"]) if isinstance(item, Encoded)] == [None]
+
+
+def test_a_batch_form_gets_both_columns() -> None:
+    class Batched(Beside):
+        def batch(self, predictions: Sequence[Prediction], texts: Sequence[str]) -> list[Prediction]:
+            return [Prediction(f"{made.label} {text}") for made, text in zip(predictions, texts, strict=True)]
+
+    path = custom(postprocessor=Batched())
+    encoded = [item for item in path.encode(["good", "bad"]) if isinstance(item, Encoded)]
+    made = path.postprocess([Prediction("a"), Prediction("b")], encoded)
+    assert [prediction.label for prediction in made] == ["a good", "b bad"]
+
+
+def test_what_is_repeatable_ends_before_the_first_step_that_is_not_pure() -> None:
+    class Clock:
+        pure = False
+
+        def __call__(self, _: Prediction) -> Prediction:
+            return Prediction("night")
+
+    path = custom(postprocessor=Clock())
+    assert path.postprocess([Prediction("a")])[0].label == "night"
+    assert path.postprocess([Prediction("a")], repeatable=True)[0].label == "a"
+
+
+def test_a_postprocessor_learns_from_normalized_texts_and_their_labels(registry: Registry) -> None:
+    class Learns:
+        learned = b""
+
+        def __call__(self, prediction: Prediction) -> Prediction:
+            return prediction
+
+        def fit_labelled(self, texts: Sequence[str], label_sets: Sequence[Sequence[str]]) -> None:
+            self.learned = repr(list(zip(texts, label_sets, strict=True))).encode()
+
+        def state(self) -> bytes:
+            return self.learned
+
+        def restore(self, state: bytes) -> None:
+            self.learned = state
+
+    registry = create_registry(only=())
+    registry.add("postprocessor", "zz.learns.v1", Learns, Source("zz", "1.0", "zz"))
+    config = TextConfig(postprocessors=["zz.learns.v1"])
+    path = TextPath.create(config, registry)
+    path.fit(["GOOD", "bad", ""], min_count=1)
+    path.fit_labelled(["GOOD", "bad", ""], [("x",), ("y", "z"), ("x",)])
+    assert path.states() == {"state/postprocessor-0.bin": b"[('good', ('x',)), ('bad', ('y', 'z'))]"}
+    assert path.vocabulary is not None
+    restored = TextPath.restore(path.records(registry), path.states(), path.vocabulary, path.limits, registry)
+    assert restored.states() == path.states()
+
+    def fail(*_: object) -> None:
+        raise KeyError(SECRET)
+
+    path.postprocessors[0].component.fit_labelled = fail
+    with pytest.raises(PluginError, match=r"zz\.learns\.v1 cannot learn.*KeyError \(postprocessor of zz 1\.0\)$"):
+        path.fit_labelled(["a"], [("x",)])
+
+
+def test_tallies_count_time_failures_and_failures_in_a_row() -> None:
+    path = custom(normalizer=fail_on("bad", str.lower))
+    path.encode(["bad", "bad good", "good"])
+    tally = path.tallies["zz.normalizer.v1"]
+    assert (tally.failures, tally.streak) == (2, 0)
+    path.encode(["bad", "bad"])
+    path.encode(["bad"])
+    assert (tally.failures, tally.streak) == (5, 3)
+    assert tally.seconds > 0
+    path.encode(["bad", "good"])
+    assert (tally.failures, tally.streak) == (6, 0)
+
+
+def test_a_failure_names_component_place_and_plugin(registry: Registry) -> None:
+    registry = create_registry(only=())
+    registry.add("normalizer", "zz.fails.v1", lambda: fail_on("bad", str.lower), Source("zz-fails", "1.2", "zz"))
+    path = TextPath.create(TextConfig(normalizers=["zz.fails.v1"]), registry)
+    path.fit(["good"], min_count=1)
+    (failed,) = path.encode(["bad"])
+    assert isinstance(failed, ComponentError)
+    assert (failed.component, failed.kind, failed.plugin) == ("zz.fails.v1", "normalizer", "zz-fails 1.2")
+    assert str(failed) == "component zz.fails.v1 failed: RuntimeError (normalizer of zz-fails 1.2)"

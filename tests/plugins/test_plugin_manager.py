@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sortgate.errors import (
@@ -17,7 +18,8 @@ from sortgate.errors import (
     PluginVersionError,
     UnknownComponentError,
 )
-from sortgate.plugins import ComponentSpec, create_manager, create_registry, create_registry_for
+from sortgate.plugins import ComponentRecord, ComponentSpec, create_manager, create_registry, create_registry_for
+from sortgate.plugins.digest import source_digest
 
 PLUGIN = """
 from sortgate import hookimpl
@@ -37,6 +39,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
     before = set(sys.modules)
+    source_digest.cache_clear()
 
     def put(distribution: str, code: str, *, version: str = "1.0") -> None:
         module = distribution.replace("-", "_").lower()
@@ -186,16 +189,133 @@ def test_distribution_is_pinned_by_version(install: Install) -> None:
     registry = create_registry(only={"zz-upper"})
     record = registry.record("normalizer", ComponentSpec("zz.upper.v1"))
     assert registry.restore("normalizer", record)("a") == "A"
-    other = type(record)(record.name, record.params, record.distribution, "1.1")
+    other = msgspec.structs.replace(record, version="1.1")
     with pytest.raises(
         PluginVersionError, match=r"made with zz-upper 1\.1, installed is 1\.2; pip install zz-upper==1\.1"
     ):
         registry.restore("normalizer", other)
-    elsewhere = type(record)(record.name, record.params, "zz-other", "1.2")
+    elsewhere = msgspec.structs.replace(record, distribution="zz-other")
     with pytest.raises(UnknownComponentError, match=r"registered here by zz-upper 1\.2.*pip install zz-other==1\.2"):
         registry.restore("normalizer", elsewhere)
     with pytest.raises(PluginNotAllowedError, match="SORTGATE_PLUGINS does not list"):
         create_registry(allow={"zz-others"}).restore("normalizer", record)
+
+
+def test_another_source_of_the_same_version_is_warned_of_or_refused(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1"), version="1.2")
+    record = create_registry(only={"zz-upper"}).record("normalizer", ComponentSpec("zz.upper.v1"))
+    assert record.digest is not None
+    assert create_registry(only={"zz-upper"}, strict=True).restore("normalizer", record)("a") == "A"
+    assert not caplog.records
+
+    (tmp_path / "site" / "zz_upper.py").write_text(PLUGIN.format(name="zz.upper.v1") + "# mended in place\n")
+    source_digest.cache_clear()
+    assert create_registry(only={"zz-upper"}).restore("normalizer", record)("a") == "A"
+    assert "zz.upper.v1: the source of zz-upper 1.2 is not the one the bundle was made with" in caplog.text
+    with pytest.raises(
+        PluginVersionError,
+        match=rf"zz-upper 1\.2 here \(SHA-256 [0-9a-f]{{64}}\).*1\.2, SHA-256 {record.digest}\).*"
+        r"pip install --force-reinstall --no-deps zz-upper==1\.2",
+    ):
+        create_registry(only={"zz-upper"}, strict=True).restore("normalizer", record)
+    with pytest.raises(PluginVersionError, match="not recorded"):  # a bundle of format 3
+        create_registry(only={"zz-upper"}, strict=True).restore(
+            "normalizer", msgspec.structs.replace(record, digest=None)
+        )
+
+
+def test_digest_is_of_every_file_of_the_package_and_of_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "zz_package"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "data" / "words.txt").write_text("a")
+
+    def digest() -> str | None:
+        source_digest.cache_clear()
+        return source_digest("zz_package")
+
+    first = digest()
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "x.pyc").write_bytes(b"x")
+    (package / ".DS_Store").write_bytes(b"x")
+    assert digest() == first is not None
+    (package / "data" / "words.txt").write_text("b")
+    changed = digest()
+    (package / "data" / "words.txt").rename(package / "data" / "letters.txt")
+    assert len({first, changed, digest()}) == 3
+    assert source_digest("zz_no_such_package") is None
+
+
+def test_a_plugin_says_which_versions_it_answers_alike(install: Install) -> None:
+    register = 'register("zz.upper.v1", lambda: str.upper, compatible="{}")'
+    code = PLUGIN.replace('register("{name}", lambda: str.upper)', register)
+    install("zz-upper", code.format(">=1.1,<2"), version="1.4")
+    registry = create_registry(only={"zz-upper"})
+    record = registry.record("normalizer", ComponentSpec("zz.upper.v1"))
+
+    def made_with(version: str) -> ComponentRecord:
+        return msgspec.structs.replace(record, version=version, digest="0" * 64)
+
+    for version in ("1.1", "1.3.2", "1.2rc1"):
+        assert registry.restore("normalizer", made_with(version))("a") == "A"
+    for version in ("1.0", "2.0"):
+        with pytest.raises(
+            PluginVersionError, match=rf"{version}, installed is 1\.4 \(it takes bundles of >=1\.1,<2\)"
+        ):
+            registry.restore("normalizer", made_with(version))
+    with pytest.raises(PluginVersionError, match="the same is demanded"):
+        create_registry(only={"zz-upper"}, strict=True).restore("normalizer", made_with("1.3.2"))
+
+
+@pytest.mark.parametrize("compatible", ["'any'", "''", "1.2"])
+def test_a_compatible_range_that_is_none_is_refused(folder: Path, compatible: str) -> None:
+    code = PLUGIN.replace("lambda: str.upper)", f"lambda: str.upper, compatible={compatible})")
+    (folder / "ranged.py").write_text(code.format(name="file.ranged.v1"))
+    with pytest.raises(PluginLoadError, match=r"ranged\.py registers 'file\.ranged\.v1' as compatible.*write"):
+        create_registry(plugins_dir=folder, only={"ranged.py"})
+
+
+def test_a_broken_plugin_stops_nobody_who_does_without_it(install: Install, folder: Path) -> None:
+    install("zz-broken", "import no_such_library")
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1"))
+    half = PLUGIN.format(name="file.half.v1") + (
+        "\n@hookimpl\ndef sortgate_register_tokenizers(register):\n    1 / 0\n"
+    )
+    (folder / "half.py").write_text(half)
+    registry = create_registry(plugins_dir=folder, allow={"zz-broken", "zz-upper", "half.py"})
+    assert {component.name for component in registry.components() if component.distribution != "sortgate"} == {
+        "zz.upper.v1"
+    }
+    assert [broken.source.distribution for broken in registry.broken] == ["zz-broken", "file:half.py"]
+    record = registry.record("normalizer", ComponentSpec("zz.upper.v1"))
+    worker = create_registry_for([record], plugins_dir=folder, allow={"zz-broken", "zz-upper"})
+    assert worker.restore("normalizer", record)("a") == "A"
+
+    with pytest.raises(UnknownComponentError, match=r"half\.py failed in sortgate_register_tokenizers: ZeroDivision"):
+        registry.create("normalizer", ComponentSpec("file.half.v1"))
+    of_broken = msgspec.structs.replace(record, name="zz.broken.v1", distribution="zz-broken")
+    with pytest.raises(PluginLoadError, match=r"zz-broken 1\.0 cannot be imported: ModuleNotFoundError"):
+        create_registry_for([record, of_broken])
+    with pytest.raises(PluginLoadError, match=r"zz-broken 1\.0 cannot be imported"):
+        registry.restore("normalizer", of_broken)
+
+
+def test_block_list_wins(install: Install, folder: Path) -> None:
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1"))
+    record = create_registry(only={"zz-upper"}).record("normalizer", ComponentSpec("zz.upper.v1"))
+    install("zz-bomb", "raise SystemExit('imported')")
+    (folder / "bomb.py").write_text("raise RuntimeError('imported')")
+    blocked = {"Zz_Bomb", "bomb.py", "zz-upper"}
+    assert names(plugins_dir=folder, block=blocked, only={"zz-bomb", "bomb.py", "zz-upper"}) == set()
+    with pytest.raises(PluginNotAllowedError, match="which SORTGATE_PLUGINS_BLOCKED names"):
+        create_registry_for([record], allow={"zz-upper"}, block=blocked).restore("normalizer", record)
+    builtin = create_registry(block={"sortgate"}, only=())
+    assert builtin.create("normalizer", ComponentSpec("sortgate.lowercase.v1"))("A") == "a"
 
 
 def test_built_ins_of_another_sortgate_version_are_taken() -> None:

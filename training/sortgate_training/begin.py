@@ -138,6 +138,7 @@ def prepare(
     """
     path = TextPath.create(config.text, registry, config.limits)
     path.fit([*parts.train.texts, *more], min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
+    path.fit_labelled(parts.train.texts, parts.train.label_sets)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
     pretrained = None
     if config.model.pretrained:

@@ -89,7 +89,7 @@ class SortgateClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             raise ValueError(f"SortgateClassifier needs at least two classes; there is 1 class, {classes[0]!r}")
         config = self._settled()
         settings = Settings.from_env()
-        registry = create_registry(plugins_dir=settings.plugins_dir, allow=settings.plugins)
+        registry = create_registry(**settings.plugin_options())
         let_threads_sleep()
         from sortgate_training.progress import TrainingProgress
         from sortgate_training.run import train_bundle

@@ -157,13 +157,17 @@ class ComponentError(TextError):
 
     Attributes:
         component: the component's registered name.
+        kind: its place in the text path, normalizer, tokenizer, filter or postprocessor.
+        plugin: distribution that provided it, and its version.
     """
 
     code = "component_failed"
 
-    def __init__(self, message: str, component: str) -> None:
+    def __init__(self, message: str, component: str, kind: str = "", plugin: str = "") -> None:
         super().__init__(message)
         self.component = component
+        self.kind = kind
+        self.plugin = plugin
 
 
 class InferenceError(SortgateError):

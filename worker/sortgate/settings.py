@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypedDict, get_type_hints
 
 from sortgate.errors import ConfigurationError
 from sortgate.keys import QUEUE_NAME
@@ -44,6 +44,15 @@ _LEAST_RATE = 0.001
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 
 
+class PluginOptions(TypedDict):
+    """Which plugins may be loaded, from where, and how exactly they must be those of a bundle."""
+
+    plugins_dir: Path | None
+    allow: tuple[str, ...] | None
+    block: tuple[str, ...]
+    strict: bool
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything a client or worker can be told from outside; the variable is ``SORTGATE_`` + the name in capitals.
@@ -61,6 +70,10 @@ class Settings:
     plugins_dir: Path | None = None
     #: Comma-separated distributions and plugin files that may be loaded; None allows all.
     plugins: tuple[str, ...] | None = None
+    #: Comma-separated distributions and plugin files that are never loaded, whatever else allows them.
+    plugins_blocked: tuple[str, ...] = ()
+    #: Refuse a bundle whose plugins here do not have the very source that it was made with.
+    plugins_strict: bool = False
     #: Comma-separated files of public keys, or folders of ``*.pub`` files: a bundle that none of these keys has signed
     #: is refused. Unset: signatures are not looked at.
     trusted_keys: tuple[str, ...] | None = None
@@ -166,6 +179,15 @@ class Settings:
                 f"SORTGATE_MAX_DELIVERIES={self.max_deliveries} is too few to isolate one text of a batch of "
                 f"{self.batch_texts}: each delivery divides the batch by 8, so raise it or lower SORTGATE_BATCH_TEXTS"
             )
+
+    def plugin_options(self) -> PluginOptions:
+        """Return what :func:`sortgate.plugins.create_registry` is to be given."""
+        return {
+            "plugins_dir": self.plugins_dir,
+            "allow": self.plugins,
+            "block": self.plugins_blocked,
+            "strict": self.plugins_strict,
+        }
 
     @property
     def rates(self) -> dict[str, float]:

@@ -6,15 +6,16 @@ Neither errors nor logs ever hold a text.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
-from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
+from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, Tally, apply
 from sortgate.errors import ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
 from sortgate.pieces import ID_BYTES, Pieces, pack_ids
-from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned
+from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned, LearnedFromLabels
 from sortgate.plugins.registry import Registry
 from sortgate.textconfig import TextConfig, TextLimits, TextRecords
 from sortgate.types import Prediction, PredictionError
@@ -29,10 +30,12 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         packed: the ids as int32 in this machine's byte order, which NumPy reads as they are.
         truncated: tokens that are not among them.
+        text: the normalized text, where a label post-processor wants it.
     """
 
     packed: bytes
     truncated: int = 0
+    text: str | None = None
 
     @classmethod
     def of(cls, ids: list[int], truncated: int = 0) -> Encoded:
@@ -50,7 +53,13 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
 
 
 class TextPath:
-    """Runs a bundle's components over texts, in batches where a component has a batch form."""
+    """Runs a bundle's components over texts, in batches where a component has a batch form.
+
+    Attributes:
+        tallies: what each component has done, by its name; the vocabulary's time counts for a tokenizer that is called
+            for pieces of texts.
+        wants_text: a label post-processor wants the normalized text.
+    """
 
     def __init__(
         self,
@@ -61,10 +70,12 @@ class TextPath:
         vocabulary: Vocabulary | None = None,
         limits: TextLimits | None = None,
     ) -> None:
-        self.normalizers = list(normalizers)
-        self.tokenizer = tokenizer
-        self.filters = list(filters)
-        self.postprocessors = list(postprocessors)
+        self.normalizers = [Step(*step) for step in normalizers]
+        self.tokenizer = Step(*tokenizer)
+        self.filters = [Step(*step) for step in filters]
+        self.postprocessors = [Step(*step) for step in postprocessors]
+        self.tallies = {step.name: Tally() for _, _, step in self._steps()}
+        self.wants_text = any(_wants_text(step) for step in self.postprocessors)
         self.vocabulary = vocabulary
         self.limits = limits or TextLimits()
         self._specs: dict[Kind, list[ComponentSpec]] | None = None
@@ -78,7 +89,10 @@ class TextPath:
             PluginError: a component is unknown or refuses its parameters.
         """
         specs = config.by_kind()
-        made = {kind: [(spec.name, registry.create(kind, spec)) for spec in chosen] for kind, chosen in specs.items()}
+        made = {
+            kind: [_step(kind, spec.name, registry.create(kind, spec), registry) for spec in chosen]
+            for kind, chosen in specs.items()
+        }
         return cls._assemble(specs, made, None, limits)
 
     @classmethod
@@ -99,9 +113,10 @@ class TextPath:
         made: dict[Kind, list[Step]] = {}
         for kind, chosen in records.by_kind().items():
             specs[kind] = [ComponentSpec(record.name, record.params) for record in chosen]
+            restored = (registry.restore(kind, each, states.get(each.state) if each.state else None) for each in chosen)
             made[kind] = [
-                (record.name, registry.restore(kind, record, states.get(record.state) if record.state else None))
-                for record in chosen
+                _step(kind, record.name, component, registry)
+                for record, component in zip(chosen, restored, strict=True)
             ]
         return cls._assemble(specs, made, vocabulary, limits)
 
@@ -135,17 +150,17 @@ class TextPath:
         if self._specs is None:
             raise ValueError("a text path made from bare components cannot be recorded; use create or restore")
         made: dict[Kind, list[ComponentRecord]] = {"normalizer": [], "tokenizer": [], "filter": [], "postprocessor": []}
-        for kind, index, (_, component) in self._steps():
-            state = state_file(kind, index) if isinstance(component, Learned) else None
+        for kind, index, step in self._steps():
+            state = state_file(kind, index) if isinstance(step.component, Learned | LearnedFromLabels) else None
             made[kind].append(registry.record(kind, self._specs[kind][index], state))
         return TextRecords(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"])
 
     def states(self) -> dict[str, bytes]:
         """Return the learned components' states by the name of their file in the bundle."""
         return {
-            state_file(kind, index): component.state()
-            for kind, index, (_, component) in self._steps()
-            if isinstance(component, Learned)
+            state_file(kind, index): step.component.state()
+            for kind, index, step in self._steps()
+            if isinstance(step.component, Learned | LearnedFromLabels)
         }
 
     def fit(self, texts: Sequence[str], *, min_count: int = 2, max_size: int = 50_000) -> None:
@@ -166,6 +181,26 @@ class TextPath:
             max_size=max_size,
         )
 
+    def fit_labelled(self, texts: Sequence[str], label_sets: Sequence[Sequence[str]]) -> None:
+        """Fit the post-processors that learn from labels, on normalized texts; texts that fail are left out.
+
+        Raises:
+            PluginError: a component's ``fit_labelled`` failed.
+        """
+        learning = [step for step in self.postprocessors if isinstance(step.component, LearnedFromLabels)]
+        if not learning:
+            return
+        pairs = [
+            (text, labels)
+            for text, labels in zip(self._normalize(texts), label_sets, strict=True)
+            if not isinstance(text, TextError)
+        ]
+        for step in learning:
+            try:
+                step.component.fit_labelled([text for text, _ in pairs], [labels for _, labels in pairs])
+            except Exception as exc:
+                raise _cannot_learn(step, exc) from None
+
     def tokenize(self, texts: Sequence[str]) -> list[list[str] | TextError]:
         """Normalize, tokenize and filter; all tokens, not cut. At least one token, or an error, a text."""
         return self._tokenize(self._normalize(texts))
@@ -179,20 +214,26 @@ class TextPath:
         if self.vocabulary is None:
             raise ValueError("the text path has no vocabulary: call fit, or restore one from a bundle")
         results = self._normalize(texts)
-        if not self.filters and getattr(self.tokenizer[1], "by_white_space", False):
+        normalized = list(results) if self.wants_text else None
+        if not self.filters and getattr(self.tokenizer.component, "by_white_space", False):
             self._encode_pieces(results)
         # what is left is the texts of a tokenizer that must see them whole, or that could not make tokens of one
         whole = [index for index, text in enumerate(results) if isinstance(text, str)]
         for index, tokens in zip(whole, self._tokenize([results[index] for index in whole]), strict=True):
             known = isinstance(tokens, TextError)
             results[index] = tokens if known else self._kept(pack_ids(self.vocabulary.encode(tokens)))
+        if normalized is not None:
+            for index, item in enumerate(results):
+                if isinstance(item, Encoded):
+                    results[index] = Encoded(item.packed, item.truncated, normalized[index])
         return results
 
     def _encode_pieces(self, results: list[Any]) -> None:
         """Replace texts by their ids where each piece between white space gives tokens of its own."""
+        started = time.perf_counter()
         vocabulary = cast("Vocabulary", self.vocabulary)
         if self._pieces is None or self._pieces.vocabulary is not vocabulary:
-            self._pieces = Pieces(self.tokenizer[1], vocabulary)
+            self._pieces = Pieces(self.tokenizer.component, vocabulary)
         packed_ids, join = self._pieces.__getitem__, b"".join
         most = self.limits.max_tokens * ID_BYTES
         for index, text in enumerate(results):
@@ -203,21 +244,42 @@ class TextPath:
                     packed = b""
                 if packed:
                     results[index] = Encoded(packed) if len(packed) <= most else self._kept(packed)
+        tally = self.tallies[self.tokenizer.name]
+        tally.seconds += time.perf_counter() - started
+        if any(isinstance(item, Encoded) for item in results):
+            tally.streak = 0
 
     def _kept(self, packed: bytes) -> Encoded:
         """Return what is kept of a text's ids."""
         more = len(packed) // ID_BYTES - self.limits.max_tokens
         return Encoded(self.limits.cut(packed, ID_BYTES), more) if more > 0 else Encoded(packed)
 
-    def postprocess(self, predictions: Sequence[Prediction]) -> list[Prediction]:
-        """Run the label post-processors; predictions with an error pass unchanged, a failure stays with its text."""
+    def postprocess(
+        self, predictions: Sequence[Prediction], encoded: Sequence[Encoded] | None = None, *, repeatable: bool = False
+    ) -> list[Prediction]:
+        """Run the label post-processors; predictions with an error pass unchanged, a failure stays with its text.
+
+        Args:
+            predictions: of the model.
+            encoded: the texts they are of, as :meth:`encode` returned them; needed where ``wants_text``.
+            repeatable: stop before the first post-processor that may answer otherwise another time.
+
+        Raises:
+            ValueError: a post-processor wants the texts, and there are none.
+        """
         if not self.postprocessors:
             return list(predictions)
         results: list[Any] = list(predictions)
+        if self.wants_text and encoded is None:
+            raise ValueError("a label post-processor of this path wants the texts: give what encode returned")
+        texts = [item.text for item in encoded] if self.wants_text and encoded is not None else None
         for step in self.postprocessors:
-            apply(step, results, PREDICTION, skip=_has_failed)
+            if repeatable and not getattr(step.component, "pure", True):
+                break
+            beside = texts if _wants_text(step) else None
+            apply(step, results, PREDICTION, self.tallies[step.name], skip=_has_failed, beside=beside)
         return [
-            Prediction(None, error=PredictionError(result.code, str(result), result.component), truncated=old.truncated)
+            Prediction(None, error=describe(result), truncated=old.truncated)
             if isinstance(result, ComponentError)
             else result
             for result, old in zip(results, predictions, strict=True)
@@ -231,11 +293,11 @@ class TextPath:
         ]
         limit = self.limits.max_characters
         for step in self.normalizers:
-            _advance(step, results, TEXT, fit)
+            self._advance(step, results, TEXT, fit)
             for index, text in enumerate(results):
                 if type(text) is str and len(text) > limit:
                     results[index] = TextTooLongError(
-                        f"{len(text)} characters after {step[0]}, {limit} are allowed (max_characters)"
+                        f"{len(text)} characters after {step.name}, {limit} are allowed (max_characters)"
                     )
         for index, text in enumerate(results):
             if isinstance(text, str) and (not text or text.isspace()):
@@ -246,11 +308,19 @@ class TextPath:
         """Return tokens, at least one, or errors, those among ``texts`` too."""
         results = list(texts)
         for step in (self.tokenizer, *self.filters):
-            _advance(step, results, TOKENS, fit)
+            self._advance(step, results, TOKENS, fit)
         for index, tokens in enumerate(results):
             if not tokens:
                 results[index] = EmptyTextError("the text has no tokens")
         return results
+
+    def _advance(self, step: Step, results: list[Any], form: Form, fit: bool) -> None:
+        if fit and isinstance(step.component, Learned):
+            try:
+                step.component.fit([item for item in results if not isinstance(item, TextError)])
+            except Exception as exc:
+                raise _cannot_learn(step, exc) from None
+        apply(step, results, form, self.tallies[step.name])
 
     def _check(self, text: object) -> str | TextError:
         """Return the text itself when it may enter the path."""
@@ -270,13 +340,26 @@ def state_file(kind: Kind, index: int) -> str:
     return f"state/{kind}-{index}.bin"
 
 
-def _advance(step: Step, results: list[Any], form: Form, fit: bool) -> None:
-    if fit and isinstance(step[1], Learned):
-        try:
-            step[1].fit([item for item in results if not isinstance(item, TextError)])
-        except Exception as exc:  # again only its type: its message may hold a text
-            raise PluginError(f"component {step[0]} cannot learn from the texts: {type(exc).__name__}") from None
-    apply(step, results, form)
+def describe(error: TextError) -> PredictionError:
+    """Return what a prediction says of a text that failed."""
+    if isinstance(error, ComponentError):
+        return PredictionError(error.code, str(error), error.component, error.kind or None, error.plugin or None)
+    return PredictionError(error.code, str(error))
+
+
+def _step(kind: Kind, name: str, component: Any, registry: Registry) -> Step:
+    source = registry.origin(name)
+    return Step(name, component, kind, "" if source is None else f"{source.distribution} {source.version}")
+
+
+def _wants_text(step: Step) -> bool:
+    return bool(getattr(step.component, "wants_text", False))
+
+
+def _cannot_learn(step: Step, exc: Exception) -> PluginError:
+    # again only its type: its message may hold a text
+    origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
+    return PluginError(f"component {step.name} cannot learn from the texts: {type(exc).__name__}{origin}")
 
 
 def _has_failed(item: Any) -> bool:

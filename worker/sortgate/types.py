@@ -22,11 +22,21 @@ class LabelScore(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PredictionError(msgspec.Struct, frozen=True):
-    """Why one text has no label: a machine-readable code and a sentence without the text itself."""
+    """Why one text has no label.
+
+    Attributes:
+        code: machine-readable reason.
+        message: a sentence without the text itself.
+        component: name of the component that failed, if one did.
+        kind: its place in the text path: normalizer, tokenizer, filter or postprocessor.
+        plugin: distribution that provided it, and its version.
+    """
 
     code: str
     message: str
     component: str | None = None
+    kind: str | None = None
+    plugin: str | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -58,7 +58,7 @@ def check_data(
     for other in others:
         _as_task_of(train, other)
     path = TextPath.create(config.text, registry, config.limits)
-    if any(isinstance(component, Learned) for _, component in (*path.normalizers, path.tokenizer, *path.filters)):
+    if any(isinstance(step.component, Learned) for step in (*path.normalizers, path.tokenizer, *path.filters)):
         tell("fitting the text path")
         path.fit(train.texts, min_count=config.vocabulary.min_count)
     report = DataReport(True, config.limits.max_tokens, [part.report for part in parts])

@@ -7,12 +7,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from sortgate.settings import Settings
+from sortgate.settings import PluginOptions, Settings
 from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.presets import PRESETS
 
@@ -81,10 +81,9 @@ def reader(
     return read
 
 
-def plugins(plugins_dir: Path | None) -> dict[str, Any]:
-    """Return what :func:`sortgate.plugins.create_registry` needs: the plugins folder and the allow-list."""
-    settings = Settings.from_env(plugins_dir=plugins_dir)
-    return {"plugins_dir": settings.plugins_dir, "allow": settings.plugins}
+def plugins(plugins_dir: Path | None) -> PluginOptions:
+    """Return what :func:`sortgate.plugins.create_registry` needs."""
+    return Settings.from_env(plugins_dir=plugins_dir).plugin_options()
 
 
 def cores() -> int:

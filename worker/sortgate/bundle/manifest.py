@@ -24,8 +24,9 @@ from sortgate.textconfig import TextLimits, TextRecords
 #:
 #: Format 2 added ``limits.truncation`` and ``limits.head_share``; their defaults are what format 1 did.
 #: Format 3 lets the graph use ``TopK``.
-FORMAT_VERSION = 3
-READABLE_VERSIONS = frozenset({1, 2, 3})
+#: Format 4 records the digest of a distribution's source, too.
+FORMAT_VERSION = 4
+READABLE_VERSIONS = frozenset({1, 2, 3, 4})
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20

@@ -70,7 +70,7 @@ def _load(bundle: Path, threads: int, plugins_dir: Path | None) -> Classifier:
 
     settings = Settings.from_env(plugins_dir=plugins_dir)
     found = Bundle.open(bundle, verify=False)
-    registry = create_registry_for(found.manifest.text, plugins_dir=settings.plugins_dir, allow=settings.plugins)
+    registry = create_registry_for(found.manifest.text, **settings.plugin_options())
     return Classifier.load(found.path, threads=threads, registry=registry)
 
 

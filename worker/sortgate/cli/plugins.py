@@ -23,7 +23,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _registry(plugins_dir: Path | None) -> Registry:
     settings = Settings.from_env(plugins_dir=plugins_dir)
-    return create_registry(plugins_dir=settings.plugins_dir, allow=settings.plugins)
+    return create_registry(**settings.plugin_options())
 
 
 @click.group(

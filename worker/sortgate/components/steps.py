@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sortgate.errors import ComponentError, TextError
 from sortgate.types import Prediction
 
-#: One step of the path: the component's registered name, and the component.
-Step = tuple[str, Any]
+
+class Step(NamedTuple):
+    """One step of the path.
+
+    Attributes:
+        name: the component's registered name.
+        component: the component.
+        kind: normalizer, tokenizer, filter or postprocessor; empty where nobody knows.
+        plugin: distribution that provided it, and its version; empty where nobody knows.
+    """
+
+    name: str
+    component: Any
+    kind: str = ""
+    plugin: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a component has done since its path was made.
+
+    Attributes:
+        seconds: spent in it.
+        failures: items on which it failed.
+        streak: failures since an item last succeeded, counted by the batch: a batch in which one did ends it.
+    """
+
+    seconds: float = 0.0
+    failures: int = 0
+    streak: int = 0
 
 
 class Form(NamedTuple):
@@ -28,38 +58,52 @@ def apply(
     step: Step,
     results: list[Any],
     form: Form,
+    tally: Tally,
     skip: Callable[[Any], bool] = lambda item: isinstance(item, TextError),
+    beside: Sequence[Any] | None = None,
 ) -> None:
-    """Replace each item by what the component makes of it, or by a ComponentError."""
-    name, component = step
+    """Replace each item by what the component makes of it, or by a ComponentError.
+
+    ``beside`` holds a second argument for each item, where the component takes two.
+    """
+    started = time.perf_counter()
     open_ = [index for index, item in enumerate(results) if not skip(item)]
+    columns = [[results[index] for index in open_]]
+    if beside is not None:
+        columns.append([beside[index] for index in open_])
+    made = _batched(step.component, columns, form)
+    if made is None:  # each alone, which finds the bad one
+        made = [_single(step, items, form) for items in zip(*columns, strict=True)]
+        failures = sum(isinstance(value, ComponentError) for value in made)
+        tally.failures += failures
+        tally.streak = tally.streak + failures if failures == len(made) else 0
+    else:
+        tally.streak = 0
+    for index, value in zip(open_, made, strict=True):
+        results[index] = value
+    tally.seconds += time.perf_counter() - started
+
+
+def _batched(component: Any, columns: list[list[Any]], form: Form) -> list[Any] | None:
+    """Return the batch's values, or None when there is no batch form, or any value is wrong."""
     batch = getattr(component, "batch", None)
-    if batch is not None and len(open_) > 1:
-        made = _batched(batch, [results[index] for index in open_], form)
-        if made is not None:
-            for index, value in zip(open_, made, strict=True):
-                results[index] = value
-            return
-    for index in open_:
-        results[index] = _single(name, component, results[index], form)
-
-
-def _batched(batch: Callable[[Any], Any], items: list[Any], form: Form) -> list[Any] | None:
-    """Return the batch's values, or None when any is wrong: then each text is tried alone, to find the bad one."""
+    if batch is None or len(columns[0]) < 2:
+        return None
     try:
-        made = list(batch(items))
+        made = list(batch(*columns))
     except Exception:
         return None
-    return made if len(made) == len(items) and all(map(form.fits, made)) else None
+    return made if len(made) == len(columns[0]) and all(map(form.fits, made)) else None
 
 
-def _single(name: str, component: Callable[[Any], Any], item: Any, form: Form) -> Any:
+def _single(step: Step, items: tuple[Any, ...], form: Form) -> Any:
     try:
-        made = component(item)
+        made = step.component(*items)
     except Exception as exc:  # its message, traceback and context may hold the text: only its type is kept
-        failure = f"component {name} failed: {type(exc).__name__}"
+        failure = f"failed: {type(exc).__name__}"
     else:
         if form.fits(made):
             return made
-        failure = f"component {name} returned {type(made).__name__}, not {form.noun}"
-    return ComponentError(failure, name)
+        failure = f"returned {type(made).__name__}, not {form.noun}"
+    origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
+    return ComponentError(f"component {step.name} {failure}{origin}", step.name, step.kind, step.plugin)

@@ -18,8 +18,8 @@ from sortgate.inference.session import FloatArray, Session
 from sortgate.inference.sharing import Sharing
 from sortgate.plugins import Registry, create_registry_for
 from sortgate.settings import Settings
-from sortgate.textpath import Encoded, TextPath
-from sortgate.types import Prediction, PredictionError
+from sortgate.textpath import Encoded, TextPath, describe
+from sortgate.types import Prediction
 from sortgate.vocabulary import Vocabulary
 
 
@@ -108,7 +108,7 @@ class Classifier:
         manifest = bundle.manifest
         if registry is None:
             settings = Settings.from_env()
-            registry = create_registry_for(manifest.text, plugins_dir=settings.plugins_dir, allow=settings.plugins)
+            registry = create_registry_for(manifest.text, **settings.plugin_options())
         states = {record.state: bundle.read(record.state) for record in manifest.text if record.state}
         vocabulary = Vocabulary.from_bytes(bundle.read(manifest.vocabulary))
         text_path = TextPath.restore(manifest.text, states, vocabulary, manifest.limits, registry)
@@ -161,7 +161,7 @@ class Classifier:
             logits, shared = self.sharing.logits(good, self.logits)
             self.spent.shared += shared
         made = self.scorer.predict(logits, [item.truncated for item in good])
-        made = self.text_path.postprocess(made)
+        made = self.text_path.postprocess(made, good)
         if len(good) == len(encoded):
             return made
         rest = iter(made)
@@ -211,4 +211,4 @@ class Classifier:
 
 
 def _failed(error: TextError) -> Prediction:
-    return Prediction(None, error=PredictionError(error.code, str(error), getattr(error, "component", None)))
+    return Prediction(None, error=describe(error))

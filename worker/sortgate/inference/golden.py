@@ -25,7 +25,8 @@ class GoldenText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         text: the text itself.
         ids: its token ids, None for a text that must fail.
         logits: of the text alone in its batch, in the order of the manifest's labels; empty when it must fail.
-        label: of the whole pipeline, post-processors included; None when it fails or abstains.
+        label: of the pipeline, post-processors included up to the first that is not ``pure``; None when it fails or
+            abstains.
     """
 
     text: str
@@ -84,7 +85,8 @@ def replay_golden(classifier: Classifier, data: bytes, where: str = "golden.json
 
 
 def _label(classifier: Classifier, logits: npt.NDArray[Any], item: Encoded) -> str | None:
-    return classifier.text_path.postprocess(classifier.scorer.predict(logits, [item.truncated]))[0].label
+    made = classifier.scorer.predict(logits, [item.truncated])
+    return classifier.text_path.postprocess(made, [item], repeatable=True)[0].label
 
 
 def _float32_problem(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> str | None:

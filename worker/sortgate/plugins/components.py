@@ -44,7 +44,12 @@ class TokenFilter(Protocol):
 
 
 class Postprocessor(Protocol):
-    """Prediction to prediction. May also have ``batch(predictions) -> list[Prediction]``."""
+    """Prediction to prediction. May also have ``batch(predictions) -> list[Prediction]``.
+
+    A post-processor whose attribute ``wants_text`` is True is called with the normalized text as a second argument,
+    and its batch form with the list of them. One whose attribute ``pure`` is False may answer the same prediction
+    otherwise another time (it looks at a clock, say): golden texts are compared up to the first such one.
+    """
 
     def __call__(self, prediction: Prediction, /) -> Prediction:
         """Return the prediction that goes on; never sees one whose ``error`` is set."""
@@ -64,6 +69,20 @@ class Learned(Protocol):
         """Become what ``state()`` described; raise on bytes that it did not write."""
 
 
+@runtime_checkable
+class LearnedFromLabels(Protocol):
+    """A post-processor that learns from the labelled training texts and keeps what it learned in the bundle."""
+
+    def fit_labelled(self, texts: Sequence[str], label_sets: Sequence[Sequence[str]], /) -> None:
+        """Learn from the training part: normalized texts, and the labels of each."""
+
+    def state(self) -> bytes:
+        """As :class:`Learned`."""
+
+    def restore(self, state: bytes, /) -> None:
+        """As :class:`Learned`."""
+
+
 class ComponentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A component as a configuration chooses it."""
 
@@ -80,7 +99,9 @@ class ComponentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         distribution: what provided it; ``file:<name>.py`` for a plugin of one file.
         version: that distribution's version; for a file, the first 12 hex digits of its digest.
         state: name of the bundle's file with the learned state, if any.
-        digest: SHA-256 (hex) of a one-file plugin, None for distributions.
+        digest: SHA-256 (hex) of the plugin's source: of a one-file plugin's bytes, of a distribution's package as
+            :mod:`sortgate.plugins.digest` takes it; None for what is built in, and for distributions in bundles of
+            format 3 or less.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from sortgate.errors import (
     SortgateError,
     UnknownComponentError,
 )
+from sortgate.plugins.compatibility import accepts, check_specifier
 from sortgate.plugins.components import (
     ComponentRecord,
     ComponentSpec,
     Factory,
     Kind,
     Learned,
+    LearnedFromLabels,
     RegisteredComponent,
 )
 
@@ -34,12 +37,14 @@ from sortgate.plugins.components import (
 BUILTIN = "sortgate"
 FILE_PREFIX = "file:"
 
+logger = logging.getLogger(__name__)
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+\.v[0-9]+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a plugin came from; ``digest`` (SHA-256, hex) only for a plugin of one file."""
+    """Where a plugin came from, and the SHA-256 (hex) of its source; None for what is built in."""
 
     distribution: str
     version: str
@@ -53,11 +58,20 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded, and why."""
+
+    source: Source
+    error: PluginError
+
+
+@dataclass(frozen=True)
 class _Entry:
     kind: Kind
     name: str
     factory: Factory
     source: Source
+    compatible: str | None = None
 
 
 def canonical(name: str) -> str:
@@ -70,18 +84,36 @@ def canonical(name: str) -> str:
 
 
 class Registry:
-    """The components one process knows. Made by :func:`sortgate.plugins.create_registry`."""
+    """The components one process knows. Made by :func:`sortgate.plugins.create_registry`.
 
-    def __init__(self, allow: Collection[str] | None = None) -> None:
+    Attributes:
+        allow: plugins that may be loaded, None for all.
+        block: plugins that may not.
+        strict: a bundle's plugins must have the very source that it was made with.
+        broken: plugins that could not be loaded, and that nobody has needed so far.
+    """
+
+    def __init__(
+        self, allow: Collection[str] | None = None, block: Collection[str] = (), *, strict: bool = False
+    ) -> None:
         self.allow = None if allow is None else frozenset(map(canonical, allow))
+        self.block = frozenset(map(canonical, block))
+        self.strict = strict
+        self.broken: list[Broken] = []
         self._entries: dict[str, _Entry] = {}
 
-    def add(self, kind: Kind, name: str, factory: Factory, source: Source) -> None:
+    def allows(self, distribution: str) -> bool:
+        """Return whether a plugin may be loaded; what is built in always is."""
+        name = canonical(distribution)
+        return name == BUILTIN or (name not in self.block and (self.allow is None or name in self.allow))
+
+    def add(self, kind: Kind, name: str, factory: Factory, source: Source, compatible: str | None = None) -> None:
         """Register a component; plugins do it through the hooks.
 
         Raises:
             DuplicateComponentError: the name is taken; names both distributions.
-            PluginLoadError: the name is malformed, or claims to be built in; or ``factory`` cannot be called.
+            PluginLoadError: the name is malformed, or claims to be built in; ``factory`` cannot be called; or
+                ``compatible`` is no version specifier.
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginLoadError(f"{source} registers {name!r}: component names read owner.thing.v1, in lower case")
@@ -93,7 +125,13 @@ class Registry:
             raise DuplicateComponentError(
                 f"component {name!r} is registered twice: by {self._entries[name].source} and by {source}; remove one"
             )
-        self._entries[name] = _Entry(kind, name, factory, source)
+        if problem := check_specifier(compatible):
+            raise PluginLoadError(f"{source} registers {name!r} as compatible with {problem}")
+        self._entries[name] = _Entry(kind, name, factory, source, compatible)
+
+    def drop(self, source: Source) -> None:
+        """Forget what a plugin has registered."""
+        self._entries = {name: entry for name, entry in self._entries.items() if entry.source != source}
 
     def components(self) -> list[RegisteredComponent]:
         """List what is registered, by kind and name."""
@@ -102,7 +140,8 @@ class Registry:
     def describe(self, name: str) -> RegisteredComponent:
         """Return one component of the list; raises UnknownComponentError."""
         if name not in self._entries:
-            raise UnknownComponentError(f"unknown component {name!r}{_choices(name, sorted(self._entries))}")
+            choices = _choices(name, sorted(self._entries))
+            raise UnknownComponentError(f"unknown component {name!r}{choices}{self._unloaded()}")
         return _describe(self._entries[name])
 
     def create(self, kind: Kind, spec: ComponentSpec) -> Any:
@@ -125,17 +164,22 @@ class Registry:
         """Make the component a manifest recorded, with its learned state.
 
         Raises:
-            PluginNotAllowedError: the allow-list leaves its distribution out.
+            PluginNotAllowedError: the allow-list leaves its distribution out, or the block-list names it.
+            PluginLoadError: its plugin is here, and cannot be loaded.
             UnknownComponentError: not registered here; says what to install, with the recorded version.
-            PluginVersionError: here, but of another version (a file: of other contents).
+            PluginVersionError: here, but of a version that it does not call compatible (a file, and with ``strict``
+                anything: of another source).
             ComponentParamsError: the factory refused the recorded parameters.
             PluginError: the learned state is missing, superfluous or unreadable.
         """
         self._check_allowed(record)
+        for broken in self.broken:
+            if canonical(broken.source.distribution) == canonical(record.distribution):
+                raise broken.error
         entry = self._find(kind, record.name, record)
         self._check_version(entry, record)
         component = _make(entry, record.params)
-        if isinstance(component, Learned) != (state is not None):
+        if isinstance(component, Learned | LearnedFromLabels) != (state is not None):
             lack = "needs its learned state, and the bundle has none" if state is None else "takes no learned state"
             raise PluginError(f"component {record.name!r} {lack}")
         if state is not None:
@@ -149,13 +193,19 @@ class Registry:
                 ) from exc
         return component
 
+    def origin(self, name: str) -> Source | None:
+        """Return which plugin registered a component."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.source
+
     def _check_allowed(self, record: ComponentRecord) -> None:
-        name = canonical(record.distribution)
-        if self.allow is not None and name != BUILTIN and name not in self.allow:
-            raise PluginNotAllowedError(
-                f"component {record.name!r} comes from {record.distribution}, which SORTGATE_PLUGINS does not list; "
-                f"add {record.distribution} to it to allow that plugin"
-            )
+        if self.allows(record.distribution):
+            return
+        if canonical(record.distribution) in self.block:
+            what = "SORTGATE_PLUGINS_BLOCKED names; take it out there to allow that plugin"
+        else:
+            what = f"SORTGATE_PLUGINS does not list; add {record.distribution} to it to allow that plugin"
+        raise PluginNotAllowedError(f"component {record.name!r} comes from {record.distribution}, which {what}")
 
     def _check_version(self, entry: _Entry, record: ComponentRecord) -> None:
         source = entry.source
@@ -164,16 +214,41 @@ class Registry:
                 f"component {record.name!r} is registered here by {source}, but the bundle was made with "
                 f"{record.distribution}; {_install(record)}"
             )
-        if source.digest != record.digest:
+        if source.distribution == BUILTIN:
+            return
+        same = source.digest == record.digest
+        if source.distribution.startswith(FILE_PREFIX):
+            if not same:
+                raise PluginVersionError(
+                    f"component {record.name!r}: {source} is not the file the bundle was made with "
+                    f"(SHA-256 {record.digest or 'not recorded'}); {_install(record)}"
+                )
+            return
+        if self.strict and not same:
             raise PluginVersionError(
-                f"component {record.name!r}: {source} is not the file the bundle was made with "
-                f"(SHA-256 {record.digest or 'not recorded'}); {_install(record)}"
+                f"component {record.name!r}: the source of {source} here (SHA-256 {source.digest or 'unknown'}) is not "
+                f"the one the bundle was made with ({record.distribution} {record.version}, SHA-256 "
+                f"{record.digest or 'not recorded'}), and the same is demanded; {_install(record, again=True)}, or "
+                "export the bundle again"
             )
-        if source.distribution != BUILTIN and source.version != record.version:
-            raise PluginVersionError(
-                f"component {record.name!r}: the bundle was made with {record.distribution} {record.version}, "
-                f"installed is {source.version}; {_install(record)}"
+        if source.version != record.version:
+            if not accepts(entry.compatible, record.version):
+                compatible = f" (it takes bundles of {entry.compatible})" if entry.compatible else ""
+                raise PluginVersionError(
+                    f"component {record.name!r}: the bundle was made with {record.distribution} {record.version}, "
+                    f"installed is {source.version}{compatible}; {_install(record)}"
+                )
+        elif record.digest is not None and not same:
+            logger.warning(
+                "component %s: the source of %s is not the one the bundle was made with, though the version is; the "
+                "golden texts decide (SORTGATE_PLUGINS_STRICT=1 refuses it)",
+                record.name,
+                source,
             )
+
+    def _unloaded(self) -> str:
+        """Return why plugins are missing that might have registered what nobody has."""
+        return "".join(f"; {broken.error}" for broken in self.broken)
 
     def _find(self, kind: Kind, name: str, record: ComponentRecord | None = None) -> _Entry:
         entry = self._entries.get(name)
@@ -185,7 +260,7 @@ class Registry:
         if record is not None:
             origin = f"; the bundle was made with {record.distribution} {record.version}: {_install(record)}"
         known = sorted(other.name for other in self._entries.values() if other.kind == kind)
-        raise UnknownComponentError(f"unknown {kind} {name!r}{origin}{_choices(name, known)}")
+        raise UnknownComponentError(f"unknown {kind} {name!r}{origin}{_choices(name, known)}{self._unloaded()}")
 
 
 def _choices(name: str, known: list[str]) -> str:
@@ -193,10 +268,10 @@ def _choices(name: str, known: list[str]) -> str:
     return (f"; did you mean {near[0]!r}?" if near else "") + f"; there are: {', '.join(known) or 'none'}"
 
 
-def _install(record: ComponentRecord) -> str:
+def _install(record: ComponentRecord, *, again: bool = False) -> str:
     if record.distribution.startswith(FILE_PREFIX):
         return f"put that {record.distribution.removeprefix(FILE_PREFIX)} into the plugins folder"
-    return f"pip install {record.distribution}=={record.version}"
+    return f"pip install {'--force-reinstall --no-deps ' if again else ''}{record.distribution}=={record.version}"
 
 
 def _make(entry: _Entry, params: dict[str, Any]) -> Any:

@@ -18,14 +18,18 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class Register(Protocol):
     """What a hook is handed: ``register(name, factory)``."""
 
-    def __call__(self, name: str, factory: Factory) -> None:
-        """Register ``factory`` under ``name`` (``owner.thing.v1``)."""
+    def __call__(self, name: str, factory: Factory, compatible: str | None = None) -> None:
+        """Register ``factory`` under ``name`` (``owner.thing.v1``).
+
+        ``compatible`` names, as a version specifier (PEP 440, ``>=1.2``), the versions of the distribution whose
+        bundles this version answers alike; without it, a bundle takes the version that it was made with alone.
+        """
 
 
 class RegisterTokenizers(Register, Protocol):
     """As :class:`Register`; token filters go in through ``register.filter(name, factory)``."""
 
-    def filter(self, name: str, factory: Factory) -> None:
+    def filter(self, name: str, factory: Factory, compatible: str | None = None) -> None:
         """Register a token filter (tokens to tokens)."""
 
 
