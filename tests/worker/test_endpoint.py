@@ -46,7 +46,7 @@ def get(endpoint: Endpoint, path: str, method: str = "GET") -> tuple[int, str, s
 
 def report(figures: QueueFigures, in_flight: int = 0) -> QueueReport:
     state = QueueState({"high": 1, "normal": 2, "low": 3}, 4, 5.5, 6.5, 7, 8, {"ok": 90, "lost": 1})
-    return QueueReport("q", True, False, False, in_flight, 1, figures, state, 0.0, 0.0)
+    return QueueReport("q", True, False, False, "", in_flight, 1, figures, state, 0.0, 0.0)
 
 
 def test_probes_say_why_not_in_one_line_of_json(endpoint: Endpoint, monitor: Monitor) -> None:
@@ -68,7 +68,9 @@ def test_every_metric_of_the_table_is_scraped_with_its_type_labels_and_help(
     endpoint: Endpoint, monitor: Monitor
 ) -> None:
     figures = QueueFigures()
-    figures.answered(2, BatchFigures(10, 3, 0.01, 0.02, count_waits([5.0, 5.0]), 0.01))
+    figures.answered(
+        2, BatchFigures(10, 3, 0.01, 0.02, count_waits([5.0, 5.0]), 0.01, 0, [("a.b.v1", "a 1.0", 0.1, 2)])
+    )
     monitor.loaded([("q", "m/1", "f")])
     monitor.turned([report(figures, in_flight=3)], 1)
     status, kind, body = get(endpoint, "/metrics")
@@ -101,7 +103,7 @@ def test_every_metric_of_the_table_is_scraped_with_its_type_labels_and_help(
 
 
 def test_what_redis_has_not_said_yet_is_not_made_up(endpoint: Endpoint, monitor: Monitor) -> None:
-    monitor.turned([QueueReport("q", False, False, False, 0, 0, QueueFigures(), None, 0.0, 0.0)], 0)
+    monitor.turned([QueueReport("q", False, False, False, "", 0, 0, QueueFigures(), None, 0.0, 0.0)], 0)
     body = get(endpoint, "/metrics")[2]
     assert "sortgate_queue_lag_seconds{" not in body
     assert 'sortgate_in_flight{queue="q"} 0.0' in body

@@ -39,10 +39,10 @@ def monitor(clock: Clock) -> Monitor:
 
 def report(
     queue: str, clock: Clock, *, in_flight: int = 0, unread: int = 0, progress_s: float = 0.0, silent_s: float = 0.0,
-    paused: bool = False, limited: bool = False, connected: bool = True,
+    paused: bool = False, limited: bool = False, connected: bool = True, broken: str = "",
 ) -> QueueReport:  # fmt: skip
     state = QueueState({"normal": unread}, in_flight, 0.0, 0.0, 0, 0, {})
-    return QueueReport(queue, connected, paused, limited, in_flight, in_flight, QueueFigures(), state,
+    return QueueReport(queue, connected, paused, limited, broken, in_flight, in_flight, QueueFigures(), state,
                        heard_at=clock.now - silent_s, progress_at=clock.now - progress_s)  # fmt: skip
 
 

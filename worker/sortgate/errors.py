@@ -23,6 +23,7 @@
     │   ├── EmptyTextError          nothing is left to classify
     │   ├── TextTooLongError        over a limit of the bundle
     │   └── ComponentError          a component raised, or returned the wrong type
+    ├── ComponentBrokenError        a component fails here on the bundle's own golden texts
     ├── InferenceError              ONNX Runtime failed on a batch that looked good
     ├── MessageError                a request on a stream breaks the wire format
     └── ClientError                 a client call did not get its answer
@@ -168,6 +169,15 @@ class ComponentError(TextError):
         self.component = component
         self.kind = kind
         self.plugin = plugin
+
+
+class ComponentBrokenError(SortgateError):
+    """A component fails on text after text, and on its bundle's golden texts, too: the texts are not at fault.
+
+    Nothing of the batch is answered. Its texts belong to workers where the component works.
+    """
+
+    retriable = True
 
 
 class InferenceError(SortgateError):

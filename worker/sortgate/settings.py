@@ -18,6 +18,7 @@ _LEAST = {
     "batch_timeout_s": 0.1,
     "batch_memory_bytes": 0,
     "lease_s": 0.5,
+    "breaker_failures": 0,
     "sweep_s": 0.1,
     "max_deliveries": 1,
     "dedupe_limit": 1,
@@ -97,6 +98,9 @@ class Settings:
     lease_s: float = 15.0
     #: How often leases of others are looked at.
     sweep_s: float = 5.0
+    #: Texts in a row on which a component fails before the bundle's golden texts are tried: when it fails on them, too,
+    #: this worker leaves the queue to others and says so in `/readyz`; 0 turns that off.
+    breaker_failures: int = 20
     #: A text that took down its process this many times is answered ``dead``.
     max_deliveries: int = 5
     #: Window in which a second text with the same id is not answered again; 0 turns it off.

@@ -75,6 +75,7 @@ class TextPath:
         self.filters = [Step(*step) for step in filters]
         self.postprocessors = [Step(*step) for step in postprocessors]
         self.tallies = {step.name: Tally() for _, _, step in self._steps()}
+        self._plugins = {step.name: step.plugin for _, _, step in self._steps()}
         self.wants_text = any(_wants_text(step) for step in self.postprocessors)
         self.vocabulary = vocabulary
         self.limits = limits or TextLimits()
@@ -131,6 +132,17 @@ class TextPath:
         path = cls(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"], vocabulary, limits)
         path._specs = specs
         return path
+
+    def work(self) -> list[tuple[float, int]]:
+        """Return seconds and failures of each component so far, for :meth:`work_since`."""
+        return [(tally.seconds, tally.failures) for tally in self.tallies.values()]
+
+    def work_since(self, before: Sequence[tuple[float, int]]) -> list[tuple[str, str, float, int]]:
+        """Return name and plugin of each component, its seconds and its failures since :meth:`work` was called."""
+        return [
+            (name, self._plugins[name], tally.seconds - seconds, tally.failures - failures)
+            for (name, tally), (seconds, failures) in zip(self.tallies.items(), before, strict=True)
+        ]
 
     def _steps(self) -> Iterable[tuple[Kind, int, Step]]:
         for index, step in enumerate(self.normalizers):

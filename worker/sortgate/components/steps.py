@@ -58,7 +58,7 @@ def apply(
     step: Step,
     results: list[Any],
     form: Form,
-    tally: Tally,
+    tally: Tally | None = None,
     skip: Callable[[Any], bool] = lambda item: isinstance(item, TextError),
     beside: Sequence[Any] | None = None,
 ) -> None:
@@ -66,6 +66,7 @@ def apply(
 
     ``beside`` holds a second argument for each item, where the component takes two.
     """
+    tally = tally or Tally()
     started = time.perf_counter()
     open_ = [index for index, item in enumerate(results) if not skip(item)]
     columns = [[results[index] for index in open_]]

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sortgate.errors import BundleIntegrityError
+from sortgate.errors import BundleIntegrityError, ComponentError
 from sortgate.inference.batching import MAX_ROWS
 from sortgate.inference.classifier import Classifier
 from sortgate.textpath import Encoded
@@ -82,6 +82,25 @@ def replay_golden(classifier: Classifier, data: bytes, where: str = "golden.json
         if problem:
             raise _differs(where, number, problem)
     return len(lines)
+
+
+def failing_component(classifier: Classifier, data: bytes) -> str | None:
+    """Return what a component's failure on a golden text says, None when none fails; the model is not run.
+
+    Golden texts are known to be good, so that a failure on them is the component's and not the text's.
+    """
+    lines = [msgspec.json.decode(line, type=GoldenText) for line in data.split(b"\n") if line]
+    lines = [line for line in lines if line.ids is not None]
+    path = classifier.text_path
+    for line, item in zip(lines, path.encode([line.text for line in lines]), strict=True):
+        if isinstance(item, ComponentError):
+            return str(item)
+        if isinstance(item, Encoded):
+            made = classifier.scorer.predict(np.array(line.logits)[None, :], [item.truncated])
+            error = path.postprocess(made, [item])[0].error
+            if error is not None:
+                return error.message
+    return None
 
 
 def _label(classifier: Classifier, logits: npt.NDArray[Any], item: Encoded) -> str | None:

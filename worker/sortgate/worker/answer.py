@@ -39,7 +39,7 @@ def answer_batch(
         entries: stream number, entry id and flat field list of each request.
     """
     started = time.perf_counter()
-    before = classifier.spent.copy()
+    before, done = classifier.spent.copy(), classifier.text_path.work()
     requests = [parse_request(entry, fields, queue, max_text_bytes) for _, entry, fields in entries]
     refused = [_refusal(request, classifier, now_ms) for request in requests]
     texts = [request.text for request, no in zip(requests, refused, strict=True) if no is None]
@@ -70,6 +70,7 @@ def answer_batch(
         waits=count_waits(waits_ms),
         wait_s=sum(waits_ms) / 1000.0,
         shared=spent.shared - before.shared,
+        components=classifier.text_path.work_since(done),
     )
     return answers, figures
 

@@ -13,6 +13,7 @@ import msgspec
 from sortgate.errors import ConfigurationError, SortgateError
 from sortgate.settings import Settings
 from sortgate.worker.answer import answer_batch, pack_answers
+from sortgate.worker.breaker import check_components, try_golden
 from sortgate.worker.entries import PackedBatch
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Process:
         self.classifiers: dict[str, Classifier] = {}
         self.max_text_bytes = 0
         self.batch_memory_bytes = 0
+        self.breaker_failures = 0
         self.failure: SortgateError | None = None
 
 
@@ -52,6 +54,7 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _process.max_text_bytes = settings.max_text_bytes
     _process.batch_memory_bytes = settings.batch_memory_bytes
+    _process.breaker_failures = settings.breaker_failures
     loaded: dict[Path, Classifier] = {}
     try:
         for queue, path in served.items():
@@ -115,8 +118,18 @@ def ready() -> list[tuple[str, str, str]]:
 
 
 def run_batch(packed: bytes) -> tuple[bytes, tuple[Any, ...]]:
-    """Answer one packed batch; returns the msgpack argument of commit.lua, and what ``BatchFigures`` is made of."""
+    """Answer one packed batch; returns the msgpack argument of commit.lua, and what ``BatchFigures`` is made of.
+
+    Raises:
+        ComponentBrokenError: a component fails here whatever it is given; the batch is for another worker.
+    """
     batch = _decoder.decode(packed)
     classifier = classifier_for(batch.queue)
     answers, figures = answer_batch(classifier, batch.queue, batch.now_ms, batch.entries, _process.max_text_bytes)
+    check_components(classifier, _process.breaker_failures)
     return pack_answers(answers), tuple(figures)
+
+
+def try_components(queue: str) -> str | None:
+    """Return why a component of a queue's bundle fails on the golden texts in this process, None when none does."""
+    return try_golden(classifier_for(queue))

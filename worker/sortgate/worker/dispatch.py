@@ -9,9 +9,16 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.utils.log import get_logger
 
-from sortgate.errors import BundleError, ConfigurationError, InferenceError, PluginError, SortgateError
+from sortgate.errors import (
+    BundleError,
+    ComponentBrokenError,
+    ConfigurationError,
+    InferenceError,
+    PluginError,
+    SortgateError,
+)
 from sortgate.settings import Settings
-from sortgate.worker.child import ready, run_batch
+from sortgate.worker.child import ready, run_batch, try_components
 from sortgate.worker.entries import Batch, pack_batch
 from sortgate.worker.figures import BatchFigures
 from sortgate.worker.pool import PoolGuard
@@ -76,6 +83,8 @@ class Dispatcher:
             self._pool.maintain_pool()
         for consumer in self.consumers.values():
             consumer.tick()
+            if consumer.to_try:
+                self._try(consumer)
         self._tell()
 
     def _tell(self) -> None:
@@ -100,11 +109,22 @@ class Dispatcher:
         if isinstance(info.exception, SortgateError):
             self._on_fatal(info.exception)
 
+    def _try(self, consumer: QueueConsumer) -> None:
+        """Have a process look whether the components of a queue's bundle work again."""
+
+        def on_tried(problem: str | None) -> None:
+            if problem:
+                consumer.hold(problem)
+            else:
+                consumer.go_on()
+
+        self._pool.apply_async(try_components, (consumer.queue,), callback=on_tried, error_callback=self._on_not_ready)
+
     def fill(self) -> None:
         """Give every idle process a batch, the queues taking turns."""
         if not self._open:
             return
-        consumers = list(self.consumers.values())
+        consumers = [consumer for consumer in self.consumers.values() if not consumer.broken]
         idle = self._pool.num_processes - len(self._running)
         while idle > 0 and any(consumer.hand.waiting for consumer in consumers):
             consumer = consumers[self._turn % len(consumers)]
@@ -152,6 +172,10 @@ class Dispatcher:
             batch.job.discard = _keep
 
     def _failed(self, consumer: QueueConsumer, batch: Batch, info: Any) -> None:
+        if isinstance(info.exception, ComponentBrokenError):
+            consumer.hand.put_back(batch)
+            consumer.hold(str(info.exception))
+            return
         if isinstance(info.exception, FATAL):
             consumer.hand.put_back(batch)
             self._on_fatal(info.exception)

@@ -29,6 +29,7 @@ class BatchFigures(NamedTuple):
         waits: texts by the seconds from being enqueued to being handed over, a count for each bucket of ``WAIT_S``.
         wait_s: sum of those seconds.
         shared: texts that did not go through the model, since one with the same ids had.
+        components: name and plugin of each component, seconds spent in it, and texts that failed in it.
     """
 
     tokens: int
@@ -38,6 +39,7 @@ class BatchFigures(NamedTuple):
     waits: list[int]
     wait_s: float
     shared: int = 0
+    components: Sequence[tuple[str, str, float, int]] = ()
 
 
 def count_waits(waits_ms: Sequence[float]) -> list[int]:
@@ -89,10 +91,12 @@ class QueueFigures:
 
     Attributes:
         counts: by name, see the table in :mod:`sortgate.worker.metrics`.
+        components: seconds spent in each component, and texts that failed in it, by its name and plugin.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.components: dict[tuple[str, str], tuple[float, int]] = {}
         self.queue_wait_s = Distribution(WAIT_S)
         self.batch_texts = Distribution(TEXTS)
         self.batch_tokens = Distribution(TOKENS)
@@ -109,6 +113,9 @@ class QueueFigures:
         self.queue_wait_s.add(batch.waits, batch.wait_s)
         self.counts["padding"] += batch.padding
         self.counts["shared"] += batch.shared
+        for name, plugin, seconds, failures in batch.components:
+            before = self.components.get((name, plugin), (0.0, 0))
+            self.components[name, plugin] = (before[0] + seconds, before[1] + failures)
 
     def committed(self, reply: Sequence[int], seconds: float, *, resent: bool) -> None:
         """Count a commit that Redis has confirmed.
@@ -131,6 +138,7 @@ class QueueFigures:
         """Return a copy that stays as it is."""
         twin = type(self)()
         twin.counts = self.counts.copy()
+        twin.components = self.components.copy()
         for name, value in vars(self).items():
             if isinstance(value, Distribution):
                 setattr(twin, name, value.copy())

@@ -50,6 +50,15 @@ def _counts(names: Mapping[str, str] | str) -> Callable[[Monitor], Values]:
     }
 
 
+def _components(place: int) -> Callable[[Monitor], Values]:
+    """Seconds (0) or failures (1) of each component."""
+    return lambda monitor: {
+        (report.queue, *key): done[place]
+        for report in monitor.reports
+        for key, done in report.figures.components.items()
+    }
+
+
 def _state(value: Callable[[QueueState], float]) -> Callable[[Monitor], Values]:
     """One value a queue, from what Redis said last."""
     return lambda monitor: {(r.queue,): value(r.state) for r in monitor.reports if r.state is not None}
@@ -95,7 +104,8 @@ OWN = (
     ),
     Metric(
         "counter", "sortgate_released_total", _QUEUE,
-        "Texts let go of at shutdown, to be answered by other workers.", _counts("released"),
+        "Texts let go of at shutdown, or since a component is broken here, to be answered by other workers.",
+        _counts("released"),
     ),
     Metric(
         "counter", "sortgate_reclaimed_total", _QUEUE,
@@ -149,6 +159,15 @@ OWN = (
     Metric(
         "histogram", "sortgate_model_seconds", _QUEUE,
         "Of a batch, the time in ONNX Runtime.", _of_queue(lambda report: report.figures.model_s),
+    ),
+    Metric(
+        "counter", "sortgate_component_seconds_total", ("queue", "component", "plugin"),
+        "Time in each component of the text path; a tokenizer's includes the look-up of its tokens' ids.",
+        _components(0),
+    ),
+    Metric(
+        "counter", "sortgate_component_failures_total", ("queue", "component", "plugin"),
+        "Texts on which the component failed.", _components(1),
     ),
     Metric(
         "histogram", "sortgate_commit_seconds", _QUEUE,
@@ -233,6 +252,11 @@ WORKER = (
     Metric(
         "gauge", "sortgate_rate_limited", _QUEUE,
         "1 while the queue's rate limit lets nothing be read.", _of_queue(lambda report: report.limited),
+    ),
+    Metric(
+        "gauge", "sortgate_breaker_open", _QUEUE,
+        "1 while a component of the queue's bundle fails here on the bundle's golden texts, so that nothing is read.",
+        _of_queue(lambda report: bool(report.broken)),
     ),
     Metric("gauge", "sortgate_pool_processes", (), "Pool processes.", lambda m: {(): m.processes}),
     Metric("gauge", "sortgate_pool_busy", (), "Pool processes that have a batch.", lambda m: {(): m.busy}),

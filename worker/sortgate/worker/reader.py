@@ -44,6 +44,7 @@ class Reader:
         reading: a read is on its way.
         results_full: the result stream is full, which pauses reading.
         stopped: no read begins any more.
+        held: no read begins for the time being.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Reader:
         on_time: Callable[[Any], None],
         on_whole: Callable[[], None],
     ) -> None:
-        self.reading = self.results_full = self.stopped = False
+        self.reading = self.results_full = self.stopped = self.held = False
         self._queue = queue
         self._consumer = consumer
         self._results_limit = settings.results_limit
@@ -96,7 +97,7 @@ class Reader:
             LinkLost: the link is gone.
         """
         room = self._hand.room
-        if self.reading or self.stopped or room * 2 < self._hand.capacity or not self._link.connected:
+        if self.reading or self.stopped or self.held or room * 2 < self._hand.capacity or not self._link.connected:
             return
         if self._allowance is None or self.results_full:
             self._read(room)
@@ -109,7 +110,7 @@ class Reader:
         def take(reply: Any) -> None:
             raise_error(reply)
             self.reading = False
-            if (granted := allowance.take(reply)) and not self.stopped:
+            if (granted := allowance.take(reply)) and not (self.stopped or self.held):
                 go_on(granted)
 
         self.reading = True
@@ -164,10 +165,12 @@ class Reader:
             return  # the next tick asks again
         if any(self._busy) or was_full:
             self.read()
-        elif self._allowance is not None and not self.stopped:
+        elif self.stopped or self.held:
+            return
+        elif self._allowance is not None:
             # what is kept while there is nothing to read, the queue's other workers cannot have
             self._ask(self._allowance, 1, self._wait_for_work)
-        elif not self.stopped:
+        else:
             self._wait_for_work(self._hand.room)
 
     def _wait_for_work(self, room: int) -> None:

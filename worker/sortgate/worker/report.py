@@ -20,6 +20,7 @@ class QueueReport:
         connected: whether its links to Redis are.
         paused: the result stream is full, so nothing is read.
         limited: the queue's rate limit lets nothing be read at the moment.
+        broken: what keeps a component of the bundle from working here, so that nothing is read; empty when none is.
         in_flight: texts in hand.
         waiting: those of them that no pool process has.
         figures: a copy.
@@ -32,6 +33,7 @@ class QueueReport:
     connected: bool
     paused: bool
     limited: bool
+    broken: str
     in_flight: int
     waiting: int
     figures: QueueFigures
@@ -47,7 +49,7 @@ class QueueReport:
     @property
     def has_work(self) -> bool:
         """Whether there are texts that this worker could get on with."""
-        return self.in_flight > 0 or (self.unread > 0 and not self.paused and not self.limited)
+        return self.in_flight > 0 or (self.unread > 0 and not self.paused and not self.limited and not self.broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Monitor:
 
     def readiness(self) -> Verdict:
         """Return whether texts would be answered now."""
+        broken = [f"queue {report.queue}: {report.broken}" for report in self.reports if report.broken]
         lost = [report.queue for report in self.reports if not report.connected]
         if self._stopping:
             return Verdict(False, "the worker is stopping")
@@ -110,6 +113,8 @@ class Monitor:
             return Verdict(False, "Celery's broker is away")
         if lost:
             return Verdict(False, f"no link to Redis for queue {', '.join(lost)}")
+        if broken:
+            return Verdict(False, "; ".join(broken))
         return Verdict(True, figures={"queues": {queue: model for queue, model, _ in self.served}})
 
     def health(self) -> Verdict:
@@ -129,6 +134,7 @@ class Monitor:
             "unread": report.unread,
             "paused": report.paused,
             "limited": report.limited,
+            "broken": report.broken,
             "silent_s": round(now - report.heard_at, 1),
             "without_progress_s": round(now - self._progress_at(report), 1),
         }

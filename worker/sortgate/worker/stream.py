@@ -38,6 +38,8 @@ _SCRIPTS = ("group", "commit", "claim", "recover", "renew", "release")
 #: Consumers of workers that vanished are deleted once they have been empty and idle for this long.
 IDLE_CONSUMER_MS = 3_600_000
 FINISH_PAUSE_S = 0.5
+#: Between two looks at whether a broken component works again.
+BREAKER_TRY_S = 5.0
 
 
 class QueueConsumer:
@@ -53,6 +55,8 @@ class QueueConsumer:
         hand: the entries read and not yet confirmed as answered.
         done: texts that this worker has answered.
         figures: what it has counted.
+        broken: what keeps a component of the queue's bundle from working here; empty when none is. Nothing is read
+            meanwhile, and what was read is handed back, for other workers.
     """
 
     def __init__(self, queue: str, settings: Settings, capacity: int, on_entries: Callable[[], None]) -> None:
@@ -60,6 +64,8 @@ class QueueConsumer:
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self.hand = Hand(queue, capacity, settings.batch_texts, settings.max_deliveries)
         self.done = 0
+        self.broken = ""
+        self._try_at = 0.0
         self._settings = settings
         self._on_entries = on_entries
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
@@ -110,7 +116,9 @@ class QueueConsumer:
             if now >= self._renew_at:
                 self._renew_at = now + self._settings.lease_s / 3.0
                 self._renew()
-            if now >= self._sweep_at and not self._reader.stopped:
+            if self.broken:
+                self._release(self.hand.take_waiting(), leave=False)
+            if now >= self._sweep_at and not self._reader.stopped and not self.broken:
                 self._sweep_at = now + self._settings.sweep_s
                 self._sweep()
             if self._watch.due(now):
@@ -235,6 +243,29 @@ class QueueConsumer:
         if exhausted:
             self._bury(exhausted, code, message)
 
+    def hold(self, reason: str) -> None:
+        """Read no more until :meth:`go_on`, and leave what no process has to other workers."""
+        if not self.broken:
+            logger.error("queue %s: reading is held, since a component is broken here: %s", self.queue, reason)
+        self.broken, self._reader.held = reason, True
+        self._try_at = time.monotonic() + BREAKER_TRY_S
+        self._progress_at = time.monotonic()
+
+    def go_on(self) -> None:
+        """Read again."""
+        if self.broken:
+            logger.warning("queue %s: the components work again, reading goes on", self.queue)
+        self.broken, self._reader.held = "", False
+        self._sweep_at = 0.0  # what was handed back may still be there
+
+    @property
+    def to_try(self) -> bool:
+        """Whether it is time to look if the components work again; said once every ``BREAKER_TRY_S``."""
+        due = bool(self.broken) and time.monotonic() >= self._try_at
+        if due:
+            self._try_at = time.monotonic() + BREAKER_TRY_S
+        return due
+
     def _bury(self, entries: list[Entry], code: str, message: str) -> None:
         limit = self._settings.max_text_bytes
         answers: list[Answer] = [
@@ -248,7 +279,7 @@ class QueueConsumer:
         """Return what is to be told of the queue now; figures and texts in hand belong together."""
         report = QueueReport(
             queue=self.queue, connected=self._connected, paused=self._reader.results_full,
-            limited=self._reader.limited, in_flight=len(self.hand), waiting=self.hand.waiting,
+            limited=self._reader.limited, broken=self.broken, in_flight=len(self.hand), waiting=self.hand.waiting,
             figures=self.figures.copy(), state=self._watch.state, heard_at=self._watch.heard_at,
             progress_at=self._progress_at,
         )  # fmt: skip
