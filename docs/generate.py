@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ import click
 
 from sortgate import settings
 from sortgate.cli import main as group
+from sortgate.plugins import components, events, specs
 from sortgate.settings import Settings
 from sortgate.worker import metrics
 
@@ -95,7 +97,60 @@ def metrics_page() -> str:
     return page
 
 
+def hooks_page() -> str:
+    """Return the hooks, and all that they hand over or expect, from their signatures and docstrings."""
+    rows = [
+        "# Hooks",
+        "",
+        "Written by `make docs` from `sortgate.plugins`. [plugins.md](../plugins.md) says how to write a plugin.",
+    ]
+    hooks = [value for name, value in vars(specs).items() if name.startswith("sortgate_")]
+    for hook in hooks:
+        arguments = ", ".join(f"{name}: {hint}" for name, hint in hook.__annotations__.items() if name != "return")
+        rows += ["", f"## `{hook.__name__}`", "", "```python", f"def {hook.__name__}({arguments}) -> None: ...", "```"]
+        rows += ["", _plain(hook)]
+    rows += ["", "# What hooks are handed"]
+    for kind in (specs.Register, specs.RegisterTokenizers, specs.RegisterCommand, specs.RegisterReader):
+        rows += ["", f"## `{kind.__name__}`", "", _plain(kind), *_methods(kind)]
+    for event in (events.BatchDone, events.TextFailed, events.EpochEnd):
+        rows += ["", f"## `{event.__name__}`", "", _plain(event)]
+    rows += ["", "# What components are"]
+    for protocol in (
+        components.Normalizer, components.Tokenizer, components.TokenFilter, components.Postprocessor,
+        components.Learned, components.LearnedFromLabels,
+    ):  # fmt: skip
+        rows += ["", f"## `{protocol.__name__}`", "", _plain(protocol), *_methods(protocol)]
+    return "\n".join(rows) + "\n"
+
+
+def _methods(kind: type) -> list[str]:
+    """Return the methods of a protocol with their signatures and docstrings."""
+    rows = []
+    for name, method in vars(kind).items():
+        if inspect.isfunction(method) and (name == "__call__" or not name.startswith("_")) and method.__doc__:
+            hints = method.__annotations__
+            arguments = ", ".join(
+                f"{each.name}: {hints[each.name]}" + ("" if each.default is each.empty else f" = {each.default!r}")
+                for each in list(inspect.signature(method).parameters.values())[1:]
+            )
+            rows += ["", "```python", f"def {name}(self, {arguments}) -> {hints['return']}: ...".replace(", )", ")")]
+            rows += ["```", "", _plain(method)]
+    return rows
+
+
+def _plain(documented: object) -> str:
+    """Return a docstring as Markdown."""
+    text = (inspect.getdoc(documented) or "").replace("``", "`")
+    text = re.sub(r":(?:class|func|meth|mod|attr):`~?([^`]+)`", r"`\1`", text)
+    head, marker, listed = text.partition("\nAttributes:\n")
+    if not marker:
+        return text
+    entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", listed, re.MULTILINE)
+    return head + "\n" + "\n".join(f"- `{name}`: {' '.join(about.split())}" for name, about in entries)
+
+
 PAGES = {
+    "reference/hooks.md": hooks_page,
     "metrics.md": metrics_page,
     "reference/cli.md": cli_page,
     "reference/settings.md": settings_page,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,8 +69,8 @@ def test_allow_list_from_the_environment(
     ("code", "arguments", "message"),
     [
         (PLUGIN, ["show", "zz.shot.v1"], "did you mean 'zz.shout.v1'?"),
-        ("import nothing_such", ["list"], "cannot be imported: ModuleNotFoundError"),
         ("1 / 0", ["show", "zz.shout.v1"], "cannot be imported: ZeroDivisionError"),
+        ("1 / 0", ["show", "shout.py"], "cannot be imported: ZeroDivisionError"),
     ],
 )
 def test_errors_are_one_line(
@@ -80,3 +82,44 @@ def test_errors_are_one_line(
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert message in printed.err
+
+
+def test_list_goes_on_without_a_broken_plugin_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.py").write_text("import nothing_such")
+    for arguments in ([], ["--json"]):
+        assert run(["plugins", "list", "--plugins-dir", str(folder), *arguments]) == 1
+        printed = capsys.readouterr()
+        assert "zz.shout.v1" in printed.out
+        assert "broken.py cannot be imported: ModuleNotFoundError" in printed.err
+        assert printed.err.count("\n") == 1
+
+
+def test_block_list_from_the_environment(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SORTGATE_PLUGINS_BLOCKED", "shout.py")
+    assert run(["plugins", "list", "--plugins-dir", str(folder)]) == 0
+    assert "zz.shout.v1" not in capsys.readouterr().out
+
+
+def test_a_plugin_and_the_bundles_that_use_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], make_bundle: Callable[..., Path]
+) -> None:
+    (folder / "shout.py").write_text(PLUGIN.replace("times, mark", "times=1, mark"))
+    models = folder / "models"
+    bundles = [
+        make_bundle(models / name, normalizers=normalizers, plugins_dir=folder)
+        for name, normalizers in (("one", ["zz.shout.v1"]), ("two", ["sortgate.nfkc.v1"]), ("one", ["zz.shout.v1"]))
+    ]
+    (models / "junk" / "20260101T000000Z").mkdir(parents=True)
+    (models / "junk" / "20260101T000000Z" / "manifest.json").write_text("{")
+    capsys.readouterr()
+    for name in ("shout.py", "file:shout.py", "zz.shout.v1"):
+        assert run(["plugins", "show", name, "--plugins-dir", str(folder), "--models", str(models)]) == 0
+        shown = capsys.readouterr().out
+        assert shown.endswith(f"used by: one/{bundles[0].name}, one/{bundles[2].name}\n")
+        assert f"source: SHA-256 {hashlib.sha256((folder / 'shout.py').read_bytes()).hexdigest()}" in shown
+    assert run(["plugins", "show", "shout.py", "--plugins-dir", str(folder), "--models", str(models), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["bundles"] == [f"one/{bundles[0].name}", f"one/{bundles[2].name}"]
+    assert run(["plugins", "show", "sortgate.nfkc.v1", "--models", str(models)]) == 0
+    assert f"used by: two/{bundles[1].name}" in capsys.readouterr().out

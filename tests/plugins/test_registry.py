@@ -40,7 +40,7 @@ def test_unknown_name_lists_what_exists_and_guesses(registry: Registry) -> None:
     with pytest.raises(UnknownComponentError) as caught:
         registry.create("tokenizer", ComponentSpec("sortgate.word.v1"))
     assert "did you mean 'sortgate.words.v1'?" in str(caught.value)
-    assert "sortgate.bpe.v1, sortgate.characters.v1, sortgate.words.v1" in str(caught.value)
+    assert "sortgate.bpe.v1, sortgate.characters.v1, sortgate.unigram.v1, sortgate.words.v1" in str(caught.value)
 
 
 def test_component_of_another_kind(registry: Registry) -> None:

@@ -36,6 +36,7 @@ from sortgate_training.loop import Control, Watcher, fit
 from sortgate_training.model import HybridClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.nodes import OPSET
+from sortgate_training.observing import observed
 from sortgate_training.precision import Deciding, check_precision, choose_precision
 from sortgate_training.refit import Decided, Means, left_out, refit
 from sortgate_training.runfolder import RunFolder, identify
@@ -125,6 +126,7 @@ def train_bundle(
             folder.save_taught(answers)
         control.save = folder.save
         control.log = lambda epoch: folder.log(msgspec.to_builtins(epoch))
+    watching = observed(watch, registry.observers)
     if resumed is not None:
         epochs = msgspec.convert(resumed.facts["history"], History).over
         say(f"going on after epoch {epochs} and {resumed.facts['epoch']['texts']:,} texts of the next")
@@ -139,7 +141,7 @@ def train_bundle(
             loss,
             lambda trained: judge(trained, judged, ngram_logits, start.shift),
             with_metric(config, sets=sets),
-            watch(len(batches.texts), config.epochs_of(len(batches), batches.tokens)),
+            watching(len(batches.texts), config.epochs_of(len(batches), batches.tokens)),
             control,
         )
     except TrainingError as error:
@@ -171,6 +173,10 @@ def train_bundle(
         trained = finish(
             out, parts, config, fitted, threads, refitted=refitted, say=say, command=command, hurried=budget is not None
         )
+    kept = trained.manifest
+    registry.observers.tell(
+        "sortgate_bundle_written", path=trained.bundle, labels=list(kept.labels), metrics=kept.metrics
+    )
     if folder is not None:
         ending = f"{history.stopped}; epoch {history.best} is kept"
         if refitted is not None:

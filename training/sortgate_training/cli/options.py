@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from sortgate.settings import PluginOptions, Settings
 from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.presets import PRESETS
+from sortgate_training.readers.added import Readers, load_readers
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -49,7 +51,28 @@ DEVICE = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="To train on."
 )
 QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress and no notes.")
-PLUGINS_DIR = click.option("--plugins-dir", type=PATH, help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]")
+
+
+def _offer_readers(context: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
+    """Let plugins read files of kinds that are not known otherwise, until the command ends."""
+
+    @cache
+    def load() -> Readers:
+        from sortgate.plugins import create_registry
+
+        return create_registry(**plugins(folder)).extras.readers
+
+    token = load_readers.set(load)
+    context.call_on_close(lambda: load_readers.reset(token))
+    return folder
+
+
+PLUGINS_DIR = click.option(
+    "--plugins-dir",
+    type=PATH,
+    callback=_offer_readers,
+    help="Folder of one-file plugins.  [env: SORTGATE_PLUGINS_DIR]",
+)
 THREADS = click.option("--threads", type=click.IntRange(1, 1024), help="Threads to compute with.  [default: all cores]")
 
 PRESET = click.option(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sortgate.errors import DataError
+from sortgate_training.readers.added import added_names, added_suffix, read_added, read_added_texts
 from sortgate_training.readers.delimited import header_names, read_column, read_table
 from sortgate_training.readers.files import open_text_file
 from sortgate_training.readers.lines import (
@@ -58,7 +59,12 @@ def read_texts(path: Path, text_column: str | None = None) -> list[str]:
         DataError: as for :func:`read_rows`.
     """
     kind = _kind(path)
-    texts = list(read_parquet_texts(path, text_column)) if kind == ".parquet" else _read_texts(path, kind, text_column)
+    if kind == ".parquet":
+        texts = list(read_parquet_texts(path, text_column))
+    elif kind not in SUFFIXES:
+        texts = list(read_added_texts(path, kind, text_column))
+    else:
+        texts = _read_texts(path, kind, text_column)
     if not texts:
         raise DataError(f"{path}: no rows in it")
     return texts
@@ -73,6 +79,8 @@ def read_column_names(path: Path) -> list[str]:
     kind = _kind(path)
     if kind == ".parquet":
         return parquet_names(path)
+    if kind not in SUFFIXES:
+        return added_names(path, kind)
     with open_text_file(path) as file:
         if kind in {".jsonl", ".ndjson"}:
             return json_names(path, file)
@@ -89,6 +97,7 @@ def read_column_names(path: Path) -> list[str]:
 
 
 def _kind(path: Path) -> str:
+    """Return the suffix that says how the file is read: one of ``SUFFIXES``, or one that a plugin has added."""
     if path.is_dir():
         raise DataError(f"{path}: a folder where a file is needed")
     name = path.name.lower()
@@ -97,8 +106,11 @@ def _kind(path: Path) -> str:
     if kind == ".parquet" and plain != name:
         raise DataError(f"{path}: Parquet is compressed inside already; unpack the file")
     if kind is None and path.exists():
+        kind = added_suffix(path)
+    if kind is None and path.exists():
         raise DataError(
-            f"{path}: not a known kind of file; use .csv, .tsv, .jsonl, .parquet or .txt (fastText), plain, .gz or .zst"
+            f"{path}: not a known kind of file; use .csv, .tsv, .jsonl, .parquet or .txt (fastText), plain, .gz or "
+            ".zst, or install a plugin that reads it"
         )
     return kind or ".csv"
 
@@ -106,6 +118,8 @@ def _kind(path: Path) -> str:
 def _read(path: Path, kind: str, text_column: str | None, label_column: str | None) -> tuple[list[Row], list[str]]:
     if kind == ".parquet":
         return _shared(read_parquet(path, text_column, label_column)), []
+    if kind not in SUFFIXES:
+        return _shared(read_added(path, kind, text_column, label_column)), []
     with open_text_file(path) as file:
         if kind in {".jsonl", ".ndjson"}:
             return _shared(read_json_lines(path, file, text_column, label_column)), []

@@ -16,6 +16,7 @@ from sortgate.bundle.manifest import (
 from sortgate.bundle.onnx_check import GraphFacts, check_onnx
 from sortgate.bundle.reader import Bundle
 from sortgate.bundle.signing import ANYONE, Trust, sign_bundle, signers
+from sortgate.bundle.users import bundles_by_component
 from sortgate.bundle.versions import list_versions, newest_version
 from sortgate.bundle.writer import write_bundle
 
@@ -28,6 +29,7 @@ __all__ = [
     "Manifest",
     "ModelInfo",
     "Trust",
+    "bundles_by_component",
     "check_onnx",
     "decode_manifest",
     "encode_manifest",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +36,11 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         'sortgate-training "sortgate[worker,embedded]"',
     ),
     "doctor": ("sortgate.cli.doctor:doctor", "Say what the live Redis really guarantees.", '"sortgate[cli]"'),
+    "explain": (
+        "sortgate.cli.explain:explain",
+        "Explain how a bundle comes to the label of one text.",
+        '"sortgate[cli,inference]"',
+    ),
     "plugins": ("sortgate.cli.plugins:plugins", "List installed plugins and their components.", '"sortgate[cli]"'),
     "queues": ("sortgate.cli.queues:queues", "Show the queues: backlog, lag, workers.", '"sortgate[cli]"'),
     "results": ("sortgate.cli.results:results", "Collect results as JSON lines.", '"sortgate[cli]"'),
@@ -77,7 +83,8 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands, those of other distributions included."""
-        return sorted({*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group=COMMANDS_GROUP))})
+        known = {*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group=COMMANDS_GROUP))}
+        return sorted({*known, *_added_commands()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; one whose libraries are absent says how to install them."""
@@ -89,14 +96,53 @@ class LazyGroup(click.Group):
             return _load(point, install, point.module.partition(".")[0])
         if cmd_name in _TRAINING:
             raise _Failure(f"`sortgate {cmd_name}` needs another package: pip install sortgate-training")
+        if cmd_name in (added := _added_commands()):
+            command: click.Command = added[cmd_name][0]
+            return command
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the overview without importing any command."""
-        about = {point.name: f"Added by {point.module}." for point in entry_points(group=COMMANDS_GROUP)}
+        about = {
+            name: command.get_short_help_str(90) or f"Added by {source}."
+            for name, (command, source) in _added_commands().items()
+        }
+        about |= {point.name: f"Added by {point.module}." for point in entry_points(group=COMMANDS_GROUP)}
         about |= _TRAINING | {name: line for name, (_, line, _) in _COMMANDS.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(about.items()))
+
+
+def _added_commands() -> dict[str, tuple[click.Command, Any]]:
+    """Return the commands of plugins and where they come from, which loads the plugins that may be.
+
+    So it is asked only for the overview, and for a name that is known otherwise to nobody. What is wrong with a plugin
+    is a warning here: ``sortgate plugins list`` fails with it.
+    """
+    from sortgate.settings import Settings
+
+    try:
+        found, complaints = _of_plugins(**Settings.from_env().plugin_options())
+    except SortgateError as error:
+        found, complaints = {}, (str(error),)
+    for complaint in complaints:
+        click.echo(f"sortgate: warning: left out: {printable(complaint)}", err=True)
+    return found
+
+
+@cache
+def _of_plugins(**options: Any) -> tuple[dict[str, tuple[click.Command, Any]], tuple[str, ...]]:
+    """Return the commands, and what is wrong with plugins, once."""
+    from sortgate.plugins import create_registry
+
+    registry = create_registry(**options)
+    known = {*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group=COMMANDS_GROUP))}
+    found = {
+        name: added
+        for name, added in registry.extras.commands.items()
+        if name not in known and isinstance(added[0], click.Command)
+    }
+    return found, tuple(str(broken.error) for broken in registry.broken)
 
 
 def _load(point: EntryPoint, install: str, package: str) -> click.Command:

@@ -11,6 +11,8 @@ import msgspec
 from sortgate.bundle import ANYONE, Bundle, Manifest, Trust, check_onnx, sign_bundle, signers
 from sortgate.bundle.keys import create_key
 from sortgate.cli.output import json_option, print_json, print_table
+from sortgate.plugins import create_registry_for
+from sortgate.settings import Settings
 
 
 @click.group()
@@ -54,7 +56,8 @@ def inspect(path: Path, as_json: bool) -> None:
 Examples:
   sortgate bundle verify models/tickets
   sortgate bundle verify models/tickets/20260101T120000Z --json
-  sortgate bundle verify models/tickets --key release.key.pub"""
+  sortgate bundle verify models/tickets --key release.key.pub
+  sortgate bundle verify models/tickets --plugins-dir plugins --plugins-strict"""
 )
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option(
@@ -66,8 +69,17 @@ Examples:
     help="File of a public key, or folder of *.pub: one of them must have signed the bundle; may repeat.  "
     "[env: SORTGATE_TRUSTED_KEYS]",
 )
+@click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
+@click.option(
+    "--plugins-strict",
+    is_flag=True,
+    default=None,
+    help="Refuse plugins that have another source than the bundle was made with.  [env: SORTGATE_PLUGINS_STRICT]",
+)
 @json_option
-def verify(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
+def verify(
+    path: Path, keys: tuple[Path, ...], plugins_dir: Path | None, plugins_strict: bool | None, as_json: bool
+) -> None:
     """Check a bundle as a worker would: signature, digests, the ONNX file, plugins, and the golden texts.
 
     The exit status is 0 when the bundle can be served on this machine. Signatures are looked at when keys are given.
@@ -78,7 +90,9 @@ def verify(path: Path, keys: tuple[Path, ...], as_json: bool) -> None:
     from sortgate.inference import Classifier
     from sortgate.inference.golden import replay_golden
 
-    classifier = Classifier.load(found.path, verify=False, golden=False, trust=trust)
+    settings = Settings.from_env(plugins_dir=plugins_dir, plugins_strict=plugins_strict)
+    registry = create_registry_for(found.manifest.text, **settings.plugin_options())
+    classifier = Classifier.load(found.path, verify=False, golden=False, trust=trust, registry=registry)
     texts = replay_golden(classifier, found.read(found.manifest.golden), where=str(found.path / found.manifest.golden))
     report = {
         "model": found.model_name,

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
+from sortgate.bundle import bundles_by_component
 from sortgate.cli.output import json_option, print_json, print_table, printable
 from sortgate.plugins import RegisteredComponent, Registry, create_registry
+from sortgate.plugins.source import FILE_PREFIX, canonical
 from sortgate.settings import Settings
 
 
@@ -30,7 +33,8 @@ def _registry(plugins_dir: Path | None) -> Registry:
     epilog="""\b
 Examples:
   sortgate plugins list --json
-  sortgate plugins show sortgate.words.v1"""
+  sortgate plugins show sortgate.words.v1
+  sortgate plugins show sortgate-nltk --models models"""
 )
 def plugins() -> None:
     """List installed plugins and their components."""
@@ -39,29 +43,70 @@ def plugins() -> None:
 @plugins.command("list")
 @_options
 def list_components(plugins_dir: Path | None, as_json: bool) -> None:
-    """List every component: the built-in ones, those of installed plugins and of the plugins folder."""
-    found = _registry(plugins_dir).components()
+    """List every component: the built-in ones, those of installed plugins and of the plugins folder.
+
+    A plugin that cannot be loaded is named on standard error, and the exit status is then 1.
+    """
+    registry = _registry(plugins_dir)
+    found = registry.components()
     if as_json:
         print_json(found)
-        return
-    rows = [(component.kind, component.name, _provider(component), ", ".join(component.params)) for component in found]
-    print_table(("kind", "name", "from", "parameters"), rows)
+    else:
+        rows = [(each.kind, each.name, _provider(each), ", ".join(each.params)) for each in found]
+        print_table(("kind", "name", "from", "parameters"), rows)
+    for broken in registry.broken:
+        click.echo(f"sortgate: error: {printable(str(broken.error))}", err=True)
+    if registry.broken:
+        raise SystemExit(1)
 
 
 @plugins.command("show")
 @click.argument("name")
 @_options
-def show_component(name: str, plugins_dir: Path | None, as_json: bool) -> None:
-    """Show one component: what it does, its parameters with their defaults, and where it comes from."""
-    component = _registry(plugins_dir).describe(name)
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of bundles, of which those are named that use it.  [env: SORTGATE_MODELS_DIR]",
+)
+def show_component(name: str, plugins_dir: Path | None, models: Path | None, as_json: bool) -> None:
+    """Show a component, or all of a plugin: what it does, its parameters, where it comes from, which bundles use it.
+
+    NAME is a component, or a distribution or plugin file as `list` names it.
+    """
+    registry = _registry(plugins_dir)
+    plugin = canonical(name.removeprefix(FILE_PREFIX))
+    chosen = [each for each in registry.components() if each.distribution == plugin]
+    for broken in registry.broken:
+        if broken.source.distribution == plugin:
+            raise broken.error
+    if not chosen:
+        chosen = [registry.describe(name)]
+    users = bundles_by_component(Settings.from_env(models_dir=models).models_dir)
     if as_json:
-        print_json(component)
+        shown = [
+            {**msgspec.structs.asdict(each), "bundles": users.get((each.distribution, each.name), [])}
+            for each in chosen
+        ]
+        print_json(shown[0] if chosen[0].name == name else shown)
         return
+    for number, each in enumerate(chosen):
+        if number:
+            click.echo()
+        _show(each, users.get((each.distribution, each.name), []))
+
+
+def _show(component: RegisteredComponent, bundles: list[str]) -> None:
     click.echo(f"{component.name} ({component.kind}), from {_provider(component)}: {printable(component.origin)}")
-    if component.doc:
-        click.echo(printable(component.doc))
+    for line in component.documentation.splitlines():
+        click.echo(printable(line))
     for parameter, default in component.params.items():
         click.echo(f"  {parameter} ({default})" if default == "required" else f"  {parameter} = {default}")
+    if component.compatible:
+        click.echo(f"bundles of: {component.distribution} {printable(component.compatible)}")
+    if component.digest:
+        click.echo(f"source: SHA-256 {component.digest}")
+    if bundles:
+        click.echo(f"used by: {printable(', '.join(bundles))}")
 
 
 def _provider(component: RegisteredComponent) -> str:

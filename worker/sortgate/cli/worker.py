@@ -31,6 +31,12 @@ Examples:
 @click.option("--redis-url", help="Redis of the streams.  [env: SORTGATE_REDIS_URL]")
 @click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
 @click.option(
+    "--plugins-strict",
+    is_flag=True,
+    default=None,
+    help="Refuse bundles that were made with another source of a plugin.  [env: SORTGATE_PLUGINS_STRICT]",
+)
+@click.option(
     "--metrics-port",
     type=click.IntRange(0, 65_535),
     help="Port of /metrics, /healthz and /readyz; 0 for none.  [env: SORTGATE_METRICS_PORT]",
@@ -51,6 +57,7 @@ def worker(
     concurrency: int | None,
     redis_url: str | None,
     plugins_dir: Path | None,
+    plugins_strict: bool | None,
     metrics_port: int | None,
     metrics_host: str | None,
     pool: str,
@@ -67,6 +74,7 @@ def worker(
         "SORTGATE_RATE_LIMITS": rate_limits,
         "SORTGATE_REDIS_URL": redis_url,
         "SORTGATE_PLUGINS_DIR": plugins_dir,
+        "SORTGATE_PLUGINS_STRICT": "1" if plugins_strict else None,
         "SORTGATE_METRICS_PORT": metrics_port,
         "SORTGATE_METRICS_HOST": metrics_host,
     }

@@ -119,6 +119,9 @@ class RegisteredComponent(msgspec.Struct, frozen=True):
         origin: the plugin module, or the file's path.
         doc: first line of the factory's docstring.
         params: parameter name to its default as source text; ``"required"`` when it has none.
+        documentation: the whole docstring.
+        digest: SHA-256 of the plugin's source, None for what is built in.
+        compatible: versions of the distribution whose bundles this one answers alike, as it says; None for its own.
     """
 
     kind: Kind
@@ -128,3 +131,6 @@ class RegisteredComponent(msgspec.Struct, frozen=True):
     origin: str
     doc: str
     params: dict[str, str]
+    documentation: str = ""
+    digest: str | None = None
+    compatible: str | None = None

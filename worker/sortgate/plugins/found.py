@@ -14,7 +14,7 @@ from typing import Any
 
 from sortgate.errors import ConfigurationError, PluginLoadError, PluginVersionError
 from sortgate.plugins.digest import source_digest
-from sortgate.plugins.registry import FILE_PREFIX, Source, canonical
+from sortgate.plugins.source import FILE_PREFIX, Source, canonical
 
 ENTRY_POINTS = "sortgate"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ from sortgate.errors import DuplicateComponentError, PluginError, PluginLoadErro
 from sortgate.plugins import specs
 from sortgate.plugins.components import ComponentRecord, Factory, Kind
 from sortgate.plugins.found import Pins, find_distributions, find_files, one_line, why
+from sortgate.plugins.observers import OBSERVER_HOOKS, Observers
 from sortgate.plugins.registry import BUILTIN, Broken, Registry, Source, canonical
 
-_HOOKS: tuple[tuple[str, Kind], ...] = (
-    ("sortgate_register_normalizers", "normalizer"),
-    ("sortgate_register_tokenizers", "tokenizer"),
-    ("sortgate_register_postprocessors", "postprocessor"),
-)
+#: Hook, and what its ``register`` argument does for a plugin.
+_HOOKS: dict[str, Callable[[Registry, Source], Callable[..., None]]] = {
+    "sortgate_register_normalizers": lambda registry, source: _Registrar(registry, "normalizer", source),
+    "sortgate_register_tokenizers": lambda registry, source: _Registrar(registry, "tokenizer", source),
+    "sortgate_register_postprocessors": lambda registry, source: _Registrar(registry, "postprocessor", source),
+    "sortgate_register_commands": lambda registry, source: partial(registry.extras.add_command, source),
+    "sortgate_register_readers": lambda registry, source: partial(registry.extras.add_reader, source),
+}
 
 
 def create_manager() -> pluggy.PluginManager:
@@ -103,6 +108,7 @@ def _load(
     from sortgate import __version__
 
     manager = create_manager()
+    registry.observers = Observers(manager)
     _collect(manager, BUILTIN, Source(BUILTIN, __version__, "sortgate.components.builtin"), registry)
     for source, load in (*find_distributions(wanted), *find_files(folder, wanted, pins)):
         key = f"{source.distribution}:{source.origin}"
@@ -122,7 +128,7 @@ def _load(
 
 def _register(manager: pluggy.PluginManager, plugin: Any, key: str, source: Source) -> None:
     """Hand a plugin to pluggy; a mistyped hook or argument is an error now, not a component missing later."""
-    known = [hook for hook, _ in _HOOKS]
+    known = [*_HOOKS, *OBSERVER_HOOKS]
     try:
         manager.register(plugin, name=key)
         manager.check_pending()
@@ -138,10 +144,10 @@ def _register(manager: pluggy.PluginManager, plugin: Any, key: str, source: Sour
 def _collect(manager: pluggy.PluginManager, key: str, source: Source, registry: Registry) -> None:
     """Call one plugin's hooks through pluggy, so that each component is known to be its."""
     others = [plugin for name, plugin in manager.list_name_plugin() if name != key]
-    for hook, kind in _HOOKS:
+    for hook, registrar in _HOOKS.items():
         call: Callable[..., Any] = manager.subset_hook_caller(hook, remove_plugins=others)
         try:
-            call(register=_Registrar(registry, kind, source))
+            call(register=registrar(registry, source))
         except PluginError:
             raise
         except Exception as exc:

@@ -32,29 +32,15 @@ from sortgate.plugins.components import (
     LearnedFromLabels,
     RegisteredComponent,
 )
+from sortgate.plugins.extras import Extras
+from sortgate.plugins.observers import Observers
+from sortgate.plugins.source import BUILTIN, FILE_PREFIX, Source, canonical
 
-#: Distribution of the built-in components. Their behaviour is versioned in their names alone.
-BUILTIN = "sortgate"
-FILE_PREFIX = "file:"
+__all__ = ["BUILTIN", "FILE_PREFIX", "Broken", "Registry", "Source", "canonical"]
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+\.v[0-9]+")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a plugin came from, and the SHA-256 (hex) of its source; None for what is built in."""
-
-    distribution: str
-    version: str
-    origin: str
-    digest: str | None = None
-
-    def __str__(self) -> str:
-        if self.distribution.startswith(FILE_PREFIX):
-            return f"the plugin file {self.origin}"
-        return f"{self.distribution} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -74,15 +60,6 @@ class _Entry:
     compatible: str | None = None
 
 
-def canonical(name: str) -> str:
-    """Return a distribution's name as PEP 503 compares it; plugin files become ``file:<name>.py``."""
-    if name.startswith(FILE_PREFIX):
-        return name
-    if name.endswith(".py"):
-        return FILE_PREFIX + name
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 class Registry:
     """The components one process knows. Made by :func:`sortgate.plugins.create_registry`.
 
@@ -91,6 +68,8 @@ class Registry:
         block: plugins that may not.
         strict: a bundle's plugins must have the very source that it was made with.
         broken: plugins that could not be loaded, and that nobody has needed so far.
+        extras: commands and readers.
+        observers: who wants to be told what happens.
     """
 
     def __init__(
@@ -100,6 +79,8 @@ class Registry:
         self.block = frozenset(map(canonical, block))
         self.strict = strict
         self.broken: list[Broken] = []
+        self.extras = Extras()
+        self.observers = Observers()
         self._entries: dict[str, _Entry] = {}
 
     def allows(self, distribution: str) -> bool:
@@ -132,6 +113,7 @@ class Registry:
     def drop(self, source: Source) -> None:
         """Forget what a plugin has registered."""
         self._entries = {name: entry for name, entry in self._entries.items() if entry.source != source}
+        self.extras.drop(source)
 
     def components(self) -> list[RegisteredComponent]:
         """List what is registered, by kind and name."""
@@ -307,8 +289,17 @@ def _parameters(factory: Factory) -> dict[str, str]:
 
 
 def _describe(entry: _Entry) -> RegisteredComponent:
-    doc = (inspect.getdoc(entry.factory) or "").partition("\n")[0]
+    documentation = inspect.getdoc(entry.factory) or ""
     source = entry.source
     return RegisteredComponent(
-        entry.kind, entry.name, source.distribution, source.version, source.origin, doc, _parameters(entry.factory)
+        entry.kind,
+        entry.name,
+        source.distribution,
+        source.version,
+        source.origin,
+        documentation.partition("\n")[0],
+        _parameters(entry.factory),
+        documentation,
+        source.digest,
+        entry.compatible,
     )

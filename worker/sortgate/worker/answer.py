@@ -48,6 +48,7 @@ def answer_batch(
 
     origin = ("model", classifier.model_name, "fingerprint", classifier.fingerprint)
     answers: list[Answer] = []
+    failed: list[tuple[str, str, str, str]] = []
     waits_ms = [max(0.0, now_ms - entry_ms(entry)) for _, entry, _ in entries]
     for (stream, entry, _), request, no, queued_ms in zip(entries, requests, refused, waits_ms, strict=True):
         status: Status = "ok"
@@ -58,8 +59,13 @@ def answer_batch(
             prediction = next(predictions)
             if prediction.error is not None:
                 status, code, message = "error", prediction.error.code, prediction.error.message
+        if code is not None:
+            failed.append((request.id, status, code, message or ""))
         fields = result_fields(request, status, prediction, code, message, origin, queued_ms, batch_ms)
         answers.append((stream, entry, request.dedupe_id, request.reply, status, fields))
+    asked = [number for number, request in enumerate(requests) if request.explain]
+    if asked:
+        _explain(classifier, [(requests[n].text, answers[n][-1]) for n in asked if answers[n][-2] == "ok"])
     spent = classifier.spent
     tokens = spent.tokens - before.tokens
     figures = BatchFigures(
@@ -71,8 +77,18 @@ def answer_batch(
         wait_s=sum(waits_ms) / 1000.0,
         shared=spent.shared - before.shared,
         components=classifier.text_path.work_since(done),
+        failed=failed,
     )
     return answers, figures
+
+
+def _explain(classifier: Classifier, asked: list[tuple[str, list[str]]]) -> None:
+    """Add an explanation to each result's fields; one that fails says so, and the result stays what it is."""
+    from sortgate.explain.short import short_explanations  # batches that ask for none need none of it
+
+    made = short_explanations(classifier, [text for text, _ in asked])
+    for (_, fields), explanation in zip(asked, made, strict=True):
+        fields += ("explanation", msgspec.json.encode(explanation).decode())
 
 
 def _refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:

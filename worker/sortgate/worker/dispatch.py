@@ -21,6 +21,7 @@ from sortgate.settings import Settings
 from sortgate.worker.child import ready, run_batch, try_components
 from sortgate.worker.entries import Batch, pack_batch
 from sortgate.worker.figures import BatchFigures
+from sortgate.worker.observing import WorkerObservers
 from sortgate.worker.pool import PoolGuard
 from sortgate.worker.report import Monitor
 from sortgate.worker.stream import QueueConsumer
@@ -46,6 +47,7 @@ class Dispatcher:
     Attributes:
         consumers: by queue.
         monitor: what is told to scrapes and probes.
+        observers: plugins that are told what happens.
     """
 
     def __init__(
@@ -59,8 +61,11 @@ class Dispatcher:
         self._open = False
         self._turn = 0
         capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
-        self.consumers = {queue: QueueConsumer(queue, settings, capacity, self.fill) for queue in queues}
-        self.monitor = Monitor(settings, pool.num_processes)
+        self.observers = WorkerObservers.from_settings(settings)
+        self.consumers = {
+            queue: QueueConsumer(queue, settings, capacity, self.fill, self.observers) for queue in queues
+        }
+        self.monitor = Monitor(settings, pool.num_processes, self.observers)
 
     def open(self, hub: Any) -> None:
         """Start handing out; the pool must be registered with the event loop."""
@@ -104,6 +109,7 @@ class Dispatcher:
         for queue in self._settings.rates.keys() - self.consumers.keys():
             logger.warning("SORTGATE_RATE_LIMITS names queue %s, which this worker does not serve", queue)
         self.monitor.loaded(served)
+        self.observers.tell("sortgate_worker_ready", queues={queue: model for queue, model, _ in served})
 
     def _on_not_ready(self, info: Any) -> None:
         if isinstance(info.exception, SortgateError):
@@ -149,7 +155,7 @@ class Dispatcher:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
             finally:
                 consumer.commit(answers, batch.entries)
-            consumer.figures.answered(len(batch.entries), BatchFigures(*figures))
+            consumer.answered(len(batch.entries), BatchFigures(*figures))
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)

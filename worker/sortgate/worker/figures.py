@@ -30,6 +30,7 @@ class BatchFigures(NamedTuple):
         wait_s: sum of those seconds.
         shared: texts that did not go through the model, since one with the same ids had.
         components: name and plugin of each component, seconds spent in it, and texts that failed in it.
+        failed: id, status, code and message of each text whose status is not ``ok``.
     """
 
     tokens: int
@@ -40,6 +41,7 @@ class BatchFigures(NamedTuple):
     wait_s: float
     shared: int = 0
     components: Sequence[tuple[str, str, float, int]] = ()
+    failed: Sequence[tuple[str, str, str, str]] = ()
 
 
 def count_waits(waits_ms: Sequence[float]) -> list[int]:

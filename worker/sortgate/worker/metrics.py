@@ -50,6 +50,10 @@ def _counts(names: Mapping[str, str] | str) -> Callable[[Monitor], Values]:
     }
 
 
+def _observer_failures(monitor: Monitor) -> Values:
+    return {} if monitor.observers is None else dict(monitor.observers.failures)
+
+
 def _components(place: int) -> Callable[[Monitor], Values]:
     """Seconds (0) or failures (1) of each component."""
     return lambda monitor: {
@@ -257,6 +261,15 @@ WORKER = (
         "gauge", "sortgate_breaker_open", _QUEUE,
         "1 while a component of the queue's bundle fails here on the bundle's golden texts, so that nothing is read.",
         _of_queue(lambda report: bool(report.broken)),
+    ),
+    Metric(
+        "counter", "sortgate_observer_failures_total", ("hook", "plugin"),
+        "Times that an observer of a plugin failed.", _observer_failures,
+    ),
+    Metric(
+        "counter", "sortgate_observer_events_dropped_total", (),
+        "Events that observers were not told of, since they were too slow.",
+        lambda m: {(): m.observers.dropped} if m.observers else {},
     ),
     Metric("gauge", "sortgate_pool_processes", (), "Pool processes.", lambda m: {(): m.processes}),
     Metric("gauge", "sortgate_pool_busy", (), "Pool processes that have a batch.", lambda m: {(): m.busy}),

@@ -9,6 +9,7 @@ from typing import Any
 
 from sortgate.settings import Settings
 from sortgate.worker.figures import QueueFigures
+from sortgate.worker.observing import WorkerObservers
 from sortgate.worker.state import QueueState
 
 
@@ -67,6 +68,7 @@ class Monitor:
     Args:
         settings: for the time without progress that is too long.
         processes: size of the pool.
+        observers: plugins that are told what happens.
 
     Attributes:
         served: queue, model and fingerprint of each queue, once a pool process has loaded and verified its bundles.
@@ -74,7 +76,8 @@ class Monitor:
         reports: one a queue, as of the loop's last turn.
     """
 
-    def __init__(self, settings: Settings, processes: int) -> None:
+    def __init__(self, settings: Settings, processes: int, observers: WorkerObservers | None = None) -> None:
+        self.observers = observers
         self.limit_s = settings.health_limit_s
         self.processes = processes
         self.served: tuple[tuple[str, str, str], ...] = ()

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -18,15 +18,18 @@ from celery.utils.log import get_logger
 
 from sortgate import keys
 from sortgate.errors import BrokerError
+from sortgate.messages import parse_request
+from sortgate.plugins.events import BatchDone, TextFailed
 from sortgate.settings import Settings
 from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
 from sortgate.worker.commits import Commits
 from sortgate.worker.entries import Batch, Entry, pack_keys
-from sortgate.worker.figures import QueueFigures
+from sortgate.worker.figures import BatchFigures, QueueFigures
 from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
+from sortgate.worker.observing import WorkerObservers
 from sortgate.worker.reader import Reader
 from sortgate.worker.reconnection import Reconnection
 from sortgate.worker.report import QueueReport
@@ -50,6 +53,7 @@ class QueueConsumer:
         settings: bounds, leases and time-outs.
         capacity: most entries in hand.
         on_entries: called when entries are waiting for a pool process.
+        observers: plugins that are told what happens.
 
     Attributes:
         hand: the entries read and not yet confirmed as answered.
@@ -59,7 +63,14 @@ class QueueConsumer:
             meanwhile, and what was read is handed back, for other workers.
     """
 
-    def __init__(self, queue: str, settings: Settings, capacity: int, on_entries: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        queue: str,
+        settings: Settings,
+        capacity: int,
+        on_entries: Callable[[], None],
+        observers: WorkerObservers | None = None,
+    ) -> None:
         self.queue = queue
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self.hand = Hand(queue, capacity, settings.batch_texts, settings.max_deliveries)
@@ -68,6 +79,7 @@ class QueueConsumer:
         self._try_at = 0.0
         self._settings = settings
         self._on_entries = on_entries
+        self._observers = observers
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
         self._reconnection = Reconnection(queue)
         self._reads, self._commands = (
@@ -233,6 +245,20 @@ class QueueConsumer:
         self._progress_at = time.monotonic()
         self._reader.read()
 
+    def answered(self, texts: int, figures: BatchFigures) -> None:
+        """Count a batch that a process has answered, and tell the observers of it."""
+        self.figures.answered(texts, figures)
+        if self._observers is not None:
+            done = BatchDone(self.queue, texts, figures.tokens, figures.batch_s, figures.model_s)
+            self._observers.tell("sortgate_batch_done", batch=done)
+            self._tell_failed(figures.failed)
+
+    def _tell_failed(self, failed: Iterable[tuple[str, str, str, str]]) -> None:
+        if self._observers is not None:
+            for each in failed:
+                failure = TextFailed(self.queue, *each)
+                self._observers.tell("sortgate_text_failed", failure=failure)
+
     def failed(self, batch: Batch, code: str, message: str) -> None:
         """Take note that a process could not answer this batch: its texts are tried again in smaller batches."""
         # Progress of a kind: after so many failures a text is given up and answered.
@@ -272,6 +298,9 @@ class QueueConsumer:
             dead_answer(e.stream, e.entry, e.fields, self.queue, code, message, limit) for e in entries
         ]
         self.commit(pack_answers(answers), entries)
+        if self._observers is not None:
+            ids = [parse_request(e.entry, e.fields, self.queue).id for e in entries]
+            self._tell_failed((ident, "dead", code, message) for ident in ids)
 
     # -- metrics ----------------------------------------------------------------------------------------------------
 
