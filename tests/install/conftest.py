@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROJECTS = {"sortgate": ROOT, "sortgate_training": ROOT / "training", "sortgate_nltk": ROOT / "plugins/sortgate-nltk"}
+from distributions import PROJECTS, ROOT
 
 
 def clean_env() -> dict[str, str]:
@@ -42,12 +41,16 @@ class Environment:
         """Where its programs are."""
         return self.folder / "bin"
 
-    def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
         """Run one of its programs somewhere away from the sources."""
         return subprocess.run(
             [str(self.bin / command[0]), *command[1:]],
-            cwd=self.folder, env={**clean_env(), **env}, capture_output=True, text=True, check=False, timeout=120,
+            cwd=self.folder, env={**clean_env(), **env}, capture_output=True, text=True, check=False, timeout=timeout,
         )  # fmt: skip
+
+    def install(self, *requirements: str) -> None:
+        """Install more into it, of the versions that are pinned."""
+        pip(self.bin / "python", "install", *requirements)
 
     def python(self, code: str, **env: str) -> str:
         """Run ``code``, which must succeed without a word on standard error, and return what it printed."""

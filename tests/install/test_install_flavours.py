@@ -1,14 +1,16 @@
-"""The other flavours, each alone in an empty environment: worker, training, the plugin."""
+"""The other flavours, each alone in an empty environment: worker, training, each plugin."""
 
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distributions import PLUGINS
 from sortgate.demo.texts import generate
 
 ABSENT_FROM_WORKER = ("torch", "onnx", "sklearn", "matplotlib", "sortgate_training", "pytest")
@@ -60,3 +62,19 @@ def test_plugin_needs_only_the_base(create_environment: Callable[..., Any]) -> N
         "print(*[c.name for c in create_registry().components() if c.distribution == 'sortgate-nltk'])"
     )
     assert "nltk" in names
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", PLUGINS)
+def test_each_plugin_passes_its_tests_alone(create_environment: Callable[..., Any], name: str) -> None:
+    """With Sortgate's base, the plugin's own libraries, and what its tests need; nothing of this checkout's."""
+    plugin = create_environment(name)
+    plugin.install("pytest", "hypothesis", "pytest-timeout")
+    absent = ("celery", "onnxruntime", "torch", "sortgate_training")
+    assert plugin.has(*absent) == dict.fromkeys(absent, False)
+    tests = plugin.folder / "tests"
+    shutil.copytree(PLUGINS[name] / "tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
+    done = plugin.run("python", "-m", "pytest", "-q", "-W", "error", "--import-mode=importlib", str(tests), timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout

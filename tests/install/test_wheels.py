@@ -7,20 +7,16 @@ from pathlib import Path
 
 import pytest
 
-EXPECTED = {
-    "sortgate": {"sortgate"},
-    "sortgate_training": {"sortgate_training"},
-    "sortgate_nltk": {"sortgate_nltk"},
-}
+from distributions import PLUGINS, PROJECTS
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", PROJECTS)
 def test_wheel_holds_its_own_package_only(wheels: dict[str, Path], name: str) -> None:
     files = zipfile.ZipFile(wheels[name]).namelist()
     tops = {file.partition("/")[0] for file in files}
-    assert {top for top in tops if not top.endswith(".dist-info")} == EXPECTED[name]
+    assert {top for top in tops if not top.endswith(".dist-info")} == {name}
     assert f"{name}/py.typed" in files
-    assert not [file for file in files if "test" in Path(file).stem and file != "sortgate/testing.py"]
+    assert not [file for file in files if Path(file).stem.startswith("test_") or "conftest" in file]
 
 
 def test_scripts_and_licence_are_packed(wheels: dict[str, Path]) -> None:
@@ -32,7 +28,7 @@ def test_scripts_and_licence_are_packed(wheels: dict[str, Path]) -> None:
 
 
 def test_siblings_are_named_by_version(wheels: dict[str, Path]) -> None:
-    for name in ("sortgate_training", "sortgate_nltk"):
+    for name in ("sortgate_training", *PLUGINS):
         archive = zipfile.ZipFile(wheels[name])
         [metadata] = [file for file in archive.namelist() if file.endswith("METADATA")]
         needs = [
