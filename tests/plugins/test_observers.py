@@ -227,6 +227,10 @@ def test_a_reader_of_a_plugin(
     assert run(["check", str(data), "--json", "--plugins-dir", str(folder)]) == 0
     assert json.loads(capsys.readouterr().out)["parts"][0]["rows"] == 40
 
+    (folder / "broken.py").write_text("1 / 0")
+    assert run(["init", str(data), "--plugins-dir", str(folder), "-o", str(tmp_path / "made.toml")]) == 0
+    assert "warning: left out: plugin file" in capsys.readouterr().err
+
     data.write_text(json.dumps([*rows, {"text": "boom", "label": "x"}]))
     assert run(["check", str(data), "--plugins-dir", str(folder)]) == 1
     complaint = capsys.readouterr().err

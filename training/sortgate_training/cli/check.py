@@ -14,7 +14,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from sortgate.cli.output import json_option, print_json, print_table, printable
-from sortgate.plugins import create_registry
 from sortgate_training.checks.findings import DataReport, Example, Finding, PartReport, SetFigures, Spread, count_of
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
@@ -24,7 +23,7 @@ from sortgate_training.cli.options import (
     TEST,
     TEXT_COLUMN,
     VALIDATION,
-    plugins,
+    load_plugins,
 )
 from sortgate_training.datafiles import find_files
 from sortgate_training.loading import load_config
@@ -69,7 +68,7 @@ def check(
     """Look for what is wrong with labelled texts before training on them."""
     settled = load_config(config, assignments)
     files = find_files(data, validation, test)
-    registry = create_registry(**plugins(plugins_dir))
+    registry = load_plugins(plugins_dir)
     from sortgate_training.checks.run import check_data  # numpy: not for --help
 
     with Console(stderr=True).status("reading") as status:

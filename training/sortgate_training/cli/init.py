@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from sortgate.errors import ConfigurationError, DataError
-from sortgate.plugins import create_registry
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
     LABEL_SEPARATOR,
@@ -18,7 +17,7 @@ from sortgate_training.cli.options import (
     TEST,
     TEXT_COLUMN,
     VALIDATION,
-    plugins,
+    load_plugins,
 )
 from sortgate_training.datafiles import find_files
 from sortgate_training.loading import load_config
@@ -60,7 +59,7 @@ def init(
     if output.exists() and not force and str(output) != "-":
         raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")
     files = find_files(data, validation, test)
-    registry = create_registry(**plugins(plugins_dir))
+    registry = load_plugins(plugins_dir)
     from sortgate_training.checks.run import check_data  # numpy: not for --help
     from sortgate_training.template import render_config
 

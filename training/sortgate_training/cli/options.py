@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from sortgate.cli.output import printable
 from sortgate.settings import PluginOptions, Settings
 from sortgate_training.data import Corpus, read_corpus
 from sortgate_training.presets import PRESETS
@@ -20,6 +21,7 @@ from sortgate_training.readers.added import Readers, load_readers
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
+    from sortgate.plugins import Registry
 
 PATH = click.Path(path_type=Path)
 TEXT_COLUMN = click.option("--text-column", metavar="NAME", help="Column with the texts.  [default: found by its name]")
@@ -58,9 +60,7 @@ def _offer_readers(context: click.Context, _: click.Parameter, folder: Path | No
 
     @cache
     def load() -> Readers:
-        from sortgate.plugins import create_registry
-
-        return create_registry(**plugins(folder)).extras.readers
+        return load_plugins(folder).extras.readers
 
     token = load_readers.set(load)
     context.call_on_close(lambda: load_readers.reset(token))
@@ -107,6 +107,16 @@ def reader(
 def plugins(plugins_dir: Path | None) -> PluginOptions:
     """Return what :func:`sortgate.plugins.create_registry` needs."""
     return Settings.from_env(plugins_dir=plugins_dir).plugin_options()
+
+
+def load_plugins(plugins_dir: Path | None) -> Registry:
+    """Load every plugin that may be; one that cannot be loaded is left out, which is said."""
+    from sortgate.plugins import create_registry
+
+    registry = create_registry(**plugins(plugins_dir))
+    for broken in registry.broken:
+        click.echo(f"sortgate: warning: left out: {printable(str(broken.error))}", err=True)
+    return registry
 
 
 def cores() -> int:

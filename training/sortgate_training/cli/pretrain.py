@@ -11,7 +11,6 @@ import click
 
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
-from sortgate.plugins import create_registry
 from sortgate_training.budget import Budget, parse_duration
 from sortgate_training.cli.options import (
     PATH,
@@ -21,7 +20,7 @@ from sortgate_training.cli.options import (
     TEXT_COLUMN,
     THREADS,
     cores,
-    plugins,
+    load_plugins,
     speaker,
 )
 from sortgate_training.data import read_unlabelled
@@ -78,7 +77,7 @@ def pretrain(
     corpus = read_unlabelled(texts, text_column)
     for note in corpus.notes:
         say(note)
-    registry = create_registry(**plugins(plugins_dir))
+    registry = load_plugins(plugins_dir)
     let_threads_sleep()
     from sortgate_training.pretrained import write_pretrained
     from sortgate_training.pretraining import pretrain as learn

@@ -13,7 +13,6 @@ import click
 from sortgate.bundle.manifest import BUNDLE_NAME
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
-from sortgate.plugins import create_registry
 from sortgate_training.budget import Budget, parse_duration
 from sortgate_training.cli.evaluate import print_metrics
 from sortgate_training.cli.options import (
@@ -30,7 +29,7 @@ from sortgate_training.cli.options import (
     VALIDATION_PART,
     command_line,
     cores,
-    plugins,
+    load_plugins,
     reader,
     speaker,
 )
@@ -156,7 +155,7 @@ def carry_out(
     texts = read(files.train)
     held_out = read(files.validation) if files.validation else None
     judged = read(files.test) if files.test else None
-    registry = create_registry(**plugins(plugins_dir))
+    registry = load_plugins(plugins_dir)
 
     let_threads_sleep()
     # torch takes a second to import: not before the data is known to be good

@@ -12,7 +12,6 @@ import click
 
 from sortgate.cli.output import json_option, print_json, print_table
 from sortgate.errors import ConfigurationError
-from sortgate.plugins import create_registry
 from sortgate_training.cli.options import (
     DEVICE,
     LABEL_COLUMN,
@@ -26,7 +25,7 @@ from sortgate_training.cli.options import (
     THREADS,
     VALIDATION_PART,
     cores,
-    plugins,
+    load_plugins,
     reader,
     speaker,
 )
@@ -137,7 +136,7 @@ def tune(
     read = reader(say, text_column, label_column, label_separator)
     texts = read(files.train)
     held_out = read(files.validation) if files.validation else None
-    registry = create_registry(**plugins(plugins_dir))
+    registry = load_plugins(plugins_dir)
 
     let_threads_sleep()
     from msgspec.structs import replace
