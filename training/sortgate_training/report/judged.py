@@ -89,7 +89,7 @@ def _judge(classifier: Classifier, texts: Sequence[str]) -> tuple[list[Predictio
     if good:
         logits = classifier.logits(good)
         made = classifier.scorer.predict(logits, [item.truncated for item in good])
-        for row, prediction in zip(kept, classifier.text_path.postprocess(made, good), strict=True):
+        for row, prediction in zip(kept, classifier.text_path.postprocess(made, good, repeatable=True), strict=True):
             predictions[row] = prediction
     truncated = np.array([item.truncated for item in good], dtype=np.int64)
     tokens = np.array([len(item) for item in good], dtype=np.int64) + truncated
