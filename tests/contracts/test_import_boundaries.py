@@ -6,15 +6,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from distributions import PLUGINS, ROOT
+
 SOURCES = {
     "sortgate": ROOT / "worker/sortgate",
     "sortgate_training": ROOT / "training/sortgate_training",
-    "sortgate_nltk": ROOT / "plugins/sortgate-nltk/sortgate_nltk",
+    **{name: folder / name for name, folder in PLUGINS.items()},
 }
 
 LEARNING = {"torch", "onnx", "sklearn", "matplotlib", "sortgate_training"}
@@ -26,7 +26,7 @@ PIPELINE = {
     f"sortgate.{name}"
     for name in ("inference", "textconfig", "textpath", "pieces", "vocabulary", "bundle", "components", "plugins")
 }
-OUTSIDE = LEARNING | CELERY | TERMINAL | {"nltk", "pytest"}
+OUTSIDE = LEARNING | CELERY | TERMINAL | {"nltk", "spacy", "jieba", "pytest"}
 
 #: Layer → its modules (those below them included), and what none of them may bring in when it is imported.
 LAYERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
@@ -49,6 +49,10 @@ LAYERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         ("sortgate.inference",),
         OUTSIDE | REDIS | {"tokenizers", "sortgate.client", "sortgate.streams"},
     ),
+    "explain": (
+        ("sortgate.explain",),
+        OUTSIDE | REDIS | {"tokenizers", "sortgate.client", "sortgate.streams"},
+    ),
     "client": (
         ("sortgate.client", "sortgate.streams"),
         OUTSIDE | SERVING | PIPELINE | {"pluggy", "sortgate.worker"},
@@ -66,7 +70,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         LEARNING | CELERY | {"nltk", "pytest", "sortgate.worker"},
     ),
     "testing": (
-        ("sortgate.testing",),
+        ("sortgate.testing", "sortgate.conformance"),
         LEARNING | CELERY | TERMINAL | SERVING | {"nltk"},
     ),
     "training": (
@@ -79,9 +83,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         CELERY | {"nltk", "pytest", "sortgate.client", "sortgate.streams", "sortgate.worker", "sortgate.demo"},
     ),
     "plugin": (
-        ("sortgate_nltk",),
+        tuple(PLUGINS),
         LEARNING | CELERY | TERMINAL | REDIS
-        | {"onnxruntime"}
+        | {"onnxruntime", "numpy", "nltk", "spacy", "jieba"}
         | {f"sortgate.{name}" for name in ("inference", "bundle", "client", "streams", "worker")},
     ),
 }  # fmt: skip
@@ -142,7 +146,10 @@ NEVER = {
     "worker/sortgate/client": r"celery|kombu|numpy|onnxruntime|sortgate\.(inference|textpath|bundle|plugins)",
     "worker/sortgate/bundle": r"numpy|onnxruntime|sortgate\.(inference|client|streams|worker)",
     "training/sortgate_training": r"celery|kombu|redis|sortgate\.(client|streams|worker)|pickle",
-    "plugins/sortgate-nltk/sortgate_nltk": r"torch|celery|redis|sortgate\.(inference|bundle|client|streams|worker)",
+    **{
+        f"plugins/{folder.name}/{name}": r"torch|celery|redis|pickle|sortgate\.(inference|bundle|client|streams|worker)"
+        for name, folder in PLUGINS.items()
+    },
 }
 
 

@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 
+from distributions import PLUGINS
+
 ROOT = Path(__file__).resolve().parents[2]
-PROJECTS = ("pyproject.toml", "training/pyproject.toml", "plugins/sortgate-nltk/pyproject.toml")
+PROJECTS = (
+    "pyproject.toml",
+    "training/pyproject.toml",
+    *(f"plugins/{folder.name}/pyproject.toml" for folder in PLUGINS.values()),
+)
 
 
 @pytest.fixture(scope="module")

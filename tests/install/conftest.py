@@ -41,6 +41,14 @@ class Environment:
         """Where its programs are."""
         return self.folder / "bin"
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a shell in which it is activated has."""
+        path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
+        return {**clean_env(), "PATH": path, "VIRTUAL_ENV": str(self.folder)} | {
+            name: str(ROOT / "constraints.txt") for name in ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
+        }
+
     def run(self, *command: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
         """Run one of its programs somewhere away from the sources."""
         return subprocess.run(

@@ -238,11 +238,13 @@ class Registry:
             return entry
         if entry is not None:
             raise UnknownComponentError(f"component {name!r} is a {entry.kind}, not a {kind}")
-        origin = ""
-        if record is not None:
-            origin = f"; the bundle was made with {record.distribution} {record.version}: {_install(record)}"
+        if record is not None:  # what else there is does not help: it is that one or none
+            raise UnknownComponentError(
+                f"unknown {kind} {name!r}; the bundle was made with {record.distribution} {record.version}: "
+                f"{_install(record)}{self._unloaded()}"
+            )
         known = sorted(other.name for other in self._entries.values() if other.kind == kind)
-        raise UnknownComponentError(f"unknown {kind} {name!r}{origin}{_choices(name, known)}{self._unloaded()}")
+        raise UnknownComponentError(f"unknown {kind} {name!r}{_choices(name, known)}{self._unloaded()}")
 
 
 def _choices(name: str, known: list[str]) -> str:
