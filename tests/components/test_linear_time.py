@@ -25,10 +25,9 @@ SEEDS = [
 ]  # fmt: skip
 
 REGISTRY = create_registry(only=())
+SUBWORDS = ["sortgate.bpe.v1", "sortgate.unigram.v1"]
 COMPONENTS = [
-    (c.kind, c.name)
-    for c in REGISTRY.components()
-    if c.kind in ("normalizer", "tokenizer") and c.name != "sortgate.bpe.v1"
+    (c.kind, c.name) for c in REGISTRY.components() if c.kind in ("normalizer", "tokenizer") and c.name not in SUBWORDS
 ]
 
 
@@ -54,9 +53,10 @@ def test_linear(kind: Any, name: str) -> None:
     assert seconds < ALLOWED_S, f"{name} took {seconds:.2f} s over {text}"
 
 
-def test_bpe() -> None:
+@pytest.mark.parametrize("name", SUBWORDS)
+def test_subwords(name: str) -> None:
     pytest.importorskip("tokenizers")
-    component = REGISTRY.create("tokenizer", ComponentSpec("sortgate.bpe.v1", {"vocab_size": 300}))
+    component = REGISTRY.create("tokenizer", ComponentSpec(name, {"vocab_size": 300}))
     component.fit(["an apple a day, keeps the doctor away"] * 5)
     seconds, text = slowest(component, SEEDS[::8])
-    assert seconds < ALLOWED_S, f"BPE took {seconds:.2f} s over {text}"
+    assert seconds < ALLOWED_S, f"{name} took {seconds:.2f} s over {text}"

@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     sorted(
         [
             *BENCHMARKS.glob("*/run.py"),
+            *BENCHMARKS.glob("plugins/*.py"),
             *(BENCHMARKS / "serving" / f"{name}.py" for name in ("latency", "scaling", "footprint")),
         ]
     ),

@@ -22,7 +22,7 @@ EXPLANATIONS = {
     "seed": "of the split, the order, the initial weights and dropout",
     "precision": "what is served: float32, int8, or auto (int8 where it costs 0.2 points at most)",
     "text.normalizers": "components from text to text, in order; `sortgate plugins` lists what there is",
-    "text.tokenizer": "the component from text to tokens: sortgate.words.v1, .characters.v1, .bpe.v1",
+    "text.tokenizer": "the component from text to tokens: sortgate.words.v1, .characters.v1, .bpe.v1, .unigram.v1",
     "text.filters": "components from tokens to tokens, such as sortgate.stop_words.v1",
     "text.postprocessors": "components from scores to labels, such as sortgate.threshold.v1",
     "limits.max_text_bytes": "a longer text is refused; UTF-8, as it comes",

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sortgate.components import filters, normalizers, postprocessors, subword, tokenizers
+from sortgate.components import (
+    filters,
+    frequent,
+    normalizers,
+    phrases,
+    postprocessors,
+    spelling,
+    subword,
+    tokenizers,
+    unigram,
+)
 from sortgate.plugins.specs import Register, RegisterTokenizers, hookimpl
 
 
@@ -24,7 +34,11 @@ def sortgate_register_tokenizers(register: RegisterTokenizers) -> None:
     register("sortgate.words.v1", tokenizers.Words)
     register("sortgate.characters.v1", tokenizers.Characters)
     register("sortgate.bpe.v1", subword.BPE)
+    register("sortgate.unigram.v1", unigram.Unigram)
     register.filter("sortgate.stop_words.v1", filters.StopWords)
+    register.filter("sortgate.learned_stop_words.v1", frequent.LearnedStopWords)
+    register.filter("sortgate.phrases.v1", phrases.Phrases)
+    register.filter("sortgate.spelling.v1", spelling.Spelling)
 
 
 @hookimpl

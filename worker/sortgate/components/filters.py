@@ -34,3 +34,6 @@ class StopWords:
     def __call__(self, tokens: list[str]) -> list[str]:
         stop = self._stop
         return [token for token in tokens if token not in stop]
+
+    def batch(self, token_lists: Sequence[list[str]]) -> list[list[str]]:
+        return [self(tokens) for tokens in token_lists]

@@ -62,7 +62,13 @@ class CollapseWhitespace:
     """Every run of white space becomes one space; none stays at the ends."""
 
     def __call__(self, text: str) -> str:
+        # The space is the only white space that Unicode calls printable: so most texts need no more than a look.
+        if text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]:
+            return text
         return " ".join(text.split())
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [self(text) for text in texts]
 
 
 # A tag ends at the first '>' outside quotes; when its quotes do not pair up, at the first '>'.
@@ -83,6 +89,9 @@ class StripHTML:
             # html.unescape gets one entity at a time: on a whole text it meets numbers too long for int().
             text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
         return text
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [self(text) if "<" in text or "&" in text else text for text in texts]
 
 
 def _cut_comments(text: str) -> str:
@@ -115,6 +124,14 @@ def _cut_raw(text: str) -> str:
     return " ".join([*pieces, text[end:]]) if pieces else text
 
 
+def _may_hold_url(text: str) -> bool:
+    """Look for what every address holds, in a tenth of the pattern's time; one character is found the fastest."""
+    if ":" in text and "://" in text:
+        return True
+    # no other letter has the lower case w
+    return "." in text and ("w." in text or "W." in text) and "www." in text.lower()
+
+
 class MaskURLs:
     """Replaces ``http://``, ``https://``, ``ftp://`` and ``www.`` addresses, leaving the sentence's punctuation."""
 
@@ -125,9 +142,10 @@ class MaskURLs:
         self._mask = _literal(mask)
 
     def __call__(self, text: str) -> str:
-        if "." in text or "://" in text:
-            return self._pattern.sub(self._mask, text)
-        return text
+        return self._pattern.sub(self._mask, text) if _may_hold_url(text) else text
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [self(text) for text in texts]
 
 
 class MaskEmails:
@@ -135,26 +153,37 @@ class MaskEmails:
 
     # The look-behind lets an attempt start only where a local part does, so attempts do not read the same text again.
     _pattern = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++")
+    # What every address holds, from its @ on: handles (@ann) have it not, and a search for one character is fast.
+    _part = re.compile(r"@(?<=[\w.+%-]@)[\w-]++\.[\w-]")
 
     def __init__(self, mask: str = "<email>") -> None:
         self._mask = _literal(mask)
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(self._mask, text) if "@" in text else text
+        return self._pattern.sub(self._mask, text) if "@" in text and self._part.search(text) else text
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [self(text) if "@" in text else text for text in texts]
 
 
 class MaskNumbers:
     """Replaces numbers (``7``, ``3.14``, ``1,000``) that are not part of a word (``b2b``, ``1st``)."""
 
     # A match always takes the letters that follow too: giving up there would read "1.1.1.1…a" again from each dot.
-    _pattern = re.compile(r"(?<!\w)\d++(?:[.,]\d++)*+(\w*+)")
+    # The digit stands before the look-behind because a search is fast for a set of characters, but not for a condition.
+    _number = r"\d(?<!\w\d)\d*+(?:[.,]\d++)*+(\w*+)"
+    _any, _ascii = re.compile(_number), re.compile(_number, re.ASCII)
 
     def __init__(self, mask: str = "<number>") -> None:
         _literal(mask)
         self._mask = mask
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(lambda match: match[0] if match[1] else self._mask, text)
+        pattern = self._ascii if text.isascii() else self._any
+        return pattern.sub(lambda match: match[0] if match[1] else self._mask, text)
+
+    def batch(self, texts: Sequence[str]) -> list[str]:
+        return [self(text) for text in texts]
 
 
 def _literal(mask: object) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
-from sortgate.errors import PluginLoadError
+from sortgate.components.bytelevel import ByWord, import_tokenizers
 
 
 class BPE:
@@ -17,10 +15,10 @@ class BPE:
             raise ValueError("vocab_size must be a whole number from 256 (one piece a byte) on")
         if not isinstance(min_frequency, int) or min_frequency < 1:
             raise ValueError("min_frequency must be a whole number from 1 on")
-        self._library = _import_tokenizers()
+        self._library = import_tokenizers("sortgate.bpe.v1")
         self._vocab_size = vocab_size
         self._min_frequency = min_frequency
-        self._tokenizer: Any = None
+        self._words: ByWord | None = None
 
     def fit(self, texts: Sequence[str]) -> None:
         """Learn the merges from normalized texts."""
@@ -34,37 +32,23 @@ class BPE:
             show_progress=False,
         )
         tokenizer.train_from_iterator(texts, trainer)
-        self._tokenizer = tokenizer
+        self._words = ByWord(tokenizer)
 
     def state(self) -> bytes:
         """Return the tokenizer's JSON."""
-        return bytes(self._fitted().to_str(), "utf-8")
+        return bytes(self._fitted().tokenizer.to_str(), "utf-8")
 
     def restore(self, state: bytes) -> None:
         """Read the tokenizer's JSON."""
-        self._tokenizer = self._library.Tokenizer.from_str(state.decode("utf-8"))
+        self._words = ByWord(self._library.Tokenizer.from_str(state.decode("utf-8")))
 
     def __call__(self, text: str) -> list[str]:
-        tokens: list[str] = self._fitted().encode(text, add_special_tokens=False).tokens
-        return tokens
+        return self._fitted().tokens(text)
 
     def batch(self, texts: Sequence[str]) -> list[list[str]]:
-        encodings = self._fitted().encode_batch(list(texts), add_special_tokens=False)
-        return [encoding.tokens for encoding in encodings]
+        return [self(text) for text in texts]
 
-    def _fitted(self) -> Any:
-        if self._tokenizer is None:
+    def _fitted(self) -> ByWord:
+        if self._words is None:
             raise RuntimeError("the BPE tokenizer has learned nothing yet: fit or restore it first")
-        return self._tokenizer
-
-
-def _import_tokenizers() -> Any:
-    # Its thread pool does not survive a fork (Celery's prefork pool); a worker wants one thread a process anyway.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        import tokenizers
-    except ImportError:
-        raise PluginLoadError(
-            'component sortgate.bpe.v1 needs HF tokenizers: pip install "sortgate[subword]"'
-        ) from None
-    return tokenizers
+        return self._words
