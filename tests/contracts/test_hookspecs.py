@@ -10,8 +10,10 @@ from typing import get_type_hints
 import pytest
 
 from sortgate.plugins import ComponentSpec, create_registry, specs
+from sortgate.plugins.observers import OBSERVER_HOOKS
 
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
+REGISTERED = ("normalizers", "tokenizers", "postprocessors", "commands", "readers")
 HOOKS = sorted(name for name in vars(specs) if name.startswith("sortgate_"))
 
 
@@ -22,12 +24,10 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_there_are_three_hooks() -> None:
-    assert HOOKS == [
-        "sortgate_register_normalizers",
-        "sortgate_register_postprocessors",
-        "sortgate_register_tokenizers",
-    ]
+def test_every_hook_registers_something_or_is_an_observer() -> None:
+    registering = {name for name in HOOKS if name.startswith("sortgate_register_")}
+    assert registering == {f"sortgate_register_{what}" for what in REGISTERED}
+    assert set(HOOKS) - registering == set(OBSERVER_HOOKS)
 
 
 @pytest.mark.parametrize("name", HOOKS)

@@ -13,7 +13,7 @@ import msgspec
 
 from sortgate import keys
 from sortgate.errors import MessageError
-from sortgate.types import LabelScore, Prediction, Result, Status
+from sortgate.types import LabelScore, Prediction, Result, ShortExplanation, Status
 
 WIRE_VERSION = "1"
 MAX_ID_BYTES = 256
@@ -40,6 +40,7 @@ _KNOWN: dict[bytes, tuple[str, int]] = {
 }
 _RESULT_FIELDS = frozenset(Result.__struct_fields__) | {"v"}
 _labels_decoder = msgspec.json.Decoder(tuple[LabelScore, ...])
+_explanation_decoder = msgspec.json.Decoder(ShortExplanation)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ class Request(msgspec.Struct, frozen=True):
         reply: key of the reply stream, empty for the queue's result stream.
         deadline_ms: Unix time in milliseconds by Redis's clock after which no answer is wanted.
         model: version or fingerprint of the bundle that must answer.
+        explain: the result is to hold an explanation.
         unknown: number of fields this version does not know.
         problem: code and sentence when the request breaks the format.
     """
@@ -64,6 +66,7 @@ class Request(msgspec.Struct, frozen=True):
     model: str | None = None
     meta: str | None = None
     requeue_of: str | None = None
+    explain: bool = False
     unknown: int = 0
     problem: tuple[str, str] | None = None
 
@@ -106,6 +109,7 @@ def parse_request(entry: str, fields: Sequence[bytes], queue: str, max_text_byte
         model=values.get("model") or None,
         meta=meta,
         requeue_of=values.get("requeue_of"),
+        explain="explain" in values and values["explain"] == "1",
         unknown=unknown,
         problem=problem,
     )
@@ -118,6 +122,8 @@ def _check(values: Mapping[str, str], raw: Mapping[bytes, bytes]) -> tuple[tuple
         return ("bad_version", f"field v is {found}; this worker speaks {WIRE_VERSION}"), None
     if b"text" not in raw:
         return ("no_text", "there is no field text"), None
+    if "explain" in values and values["explain"] not in {"", "0", "1"}:
+        return ("bad_field", "field explain must be 0 or 1"), None
     deadline = values.get("deadline")
     if deadline:
         # int() would take "1_0", " 7" and digits of every script
@@ -188,6 +194,8 @@ def parse_result(fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> Resul
         }
         for name in ("model", "fingerprint", "code", "message", "meta", "undelivered_to", "requeue_of"):
             known[name] = values.get(name)
+        if "explanation" in values:
+            known["explanation"] = _explanation_decoder.decode(values["explanation"])
         return Result(**known, extra={k: v for k, v in values.items() if k not in _RESULT_FIELDS})
     except (KeyError, ValueError, msgspec.MsgspecError) as error:
         raise MessageError("bad_result", f"not a result of wire format {WIRE_VERSION}: {error!r}") from None

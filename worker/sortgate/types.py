@@ -59,6 +59,52 @@ class Prediction(msgspec.Struct, frozen=True, omit_defaults=True):
     truncated: int = 0
 
 
+class ShortEffect(msgspec.Struct, frozen=True, array_like=True):
+    """What a token, or a span of them, does to the explained label. Serialized as an array in this order.
+
+    Attributes:
+        text: the tokens, cut to some characters.
+        unknown: how many of them the vocabulary lacks.
+        occlusion: log-odds of the label that are lost when they are unknown.
+        without: probability of the label then, 0 to 1.
+        score: probability of the label when the text ends after them, 0 to 1.
+    """
+
+    text: str
+    unknown: int
+    occlusion: float
+    without: float
+    score: float
+
+
+class ShortDecision(msgspec.Struct, frozen=True, array_like=True):
+    """What a label post-processor that changed a prediction made of its label and score."""
+
+    component: str
+    label: str | None
+    score: float
+
+
+class ShortExplanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a text has its label, as short as a result can carry it; ``Classifier.explain`` says more.
+
+    Attributes:
+        label: the label that is explained, the model's best one, before any post-processor.
+        score: its calibrated probability.
+        tokens: what the model reads, in order; longer texts in spans.
+        truncated: tokens that it does not read.
+        decisions: of the label post-processors that changed something, in their order.
+        skipped: why nothing is explained, None when it is.
+    """
+
+    label: str | None = None
+    score: float = 0.0
+    tokens: tuple[ShortEffect, ...] = ()
+    truncated: int = 0
+    decisions: tuple[ShortDecision, ...] = ()
+    skipped: str | None = None
+
+
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """One answered request, as read back from a result stream.
 
@@ -75,6 +121,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
         meta: the producer's opaque string, echoed.
         queued_ms: milliseconds from enqueueing to the start of the batch, by Redis's clock.
         batch_ms: milliseconds the text's batch took in the worker.
+        explanation: why it has this label, when the request asked for it and ``status`` is ``ok``.
         undelivered_to: the reply stream that could not take the result, when it ended elsewhere.
         requeue_of: dead-letter entry this text was requeued from.
         extra: fields this version does not know, kept as strings.
@@ -93,6 +140,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     meta: str | None = None
     queued_ms: float = 0.0
     batch_ms: float = 0.0
+    explanation: ShortExplanation | None = None
     undelivered_to: str | None = None
     requeue_of: str | None = None
     extra: dict[str, Any] = {}

@@ -285,9 +285,6 @@ def test_keywords_are_linear_on_the_worst_64_kib() -> None:
         assert time.process_time() - started < 0.5, seed
 
 
-# What rules are for, and the kit does not expect: a label that is not among the classifier's.
-ROUTED = "the rule decides for a label of its own"
-
 test_conformance = testing.conformance(
     "sortgate-rules",
     params={
@@ -295,5 +292,4 @@ test_conformance = testing.conformance(
         "rules.costs.v1": {"costs": {"billing": {"login": 9}, "*": {"other": 0.3}}},
         "rules.business_hours.v1": {**BERLIN, "outside": {"*": "other"}},
     },
-    excused={f"rules.{rule}.v1-ranking": ROUTED for rule in ("keywords", "costs", "business_hours")},
 )

@@ -11,6 +11,8 @@ import msgspec
 
 from sortgate.bundle import bundles_by_component
 from sortgate.cli.output import json_option, print_json, print_table, printable
+from sortgate.cli.plugin_bench import bench
+from sortgate.cli.plugin_new import new
 from sortgate.plugins import RegisteredComponent, Registry, create_registry
 from sortgate.plugins.source import FILE_PREFIX, canonical
 from sortgate.settings import Settings
@@ -38,6 +40,10 @@ Examples:
 )
 def plugins() -> None:
     """List installed plugins and their components."""
+
+
+plugins.add_command(new)
+plugins.add_command(bench)
 
 
 @plugins.command("list")

@@ -47,11 +47,12 @@ class AsyncClient(BaseClient):
         model: str | None = None,
         meta: str | Sequence[str] | None = None,
         priority: Priority | None = None,
+        explain: bool = False,
     ) -> list[str]:
         """Enqueue texts; see :meth:`Client.submit`."""
         common, each = (meta, None) if isinstance(meta, str) else (None, meta)
         items = self._items(texts, ids, each)
-        envelope = self._envelope(priority, None, model, deadline_s, common)
+        envelope = self._envelope(priority, None, model, deadline_s, common, explain)
         return await self._run(self._submit(items, envelope))
 
     @overload  # a str is a sequence of str, too: the first match counts
@@ -62,6 +63,7 @@ class AsyncClient(BaseClient):
         *,
         model: str | None = ...,
         priority: Priority | None = ...,
+        explain: bool = ...,
         raise_errors: bool = ...,
     ) -> Result: ...
 
@@ -73,6 +75,7 @@ class AsyncClient(BaseClient):
         *,
         model: str | None = ...,
         priority: Priority | None = ...,
+        explain: bool = ...,
         raise_errors: bool = ...,
     ) -> list[Result]: ...
 
@@ -83,12 +86,13 @@ class AsyncClient(BaseClient):
         *,
         model: str | None = None,
         priority: Priority | None = None,
+        explain: bool = False,
         raise_errors: bool = True,
     ) -> Result | list[Result]:
         """Classify one text or a list of texts; see :meth:`Client.classify`."""
         single = isinstance(texts, str)
         items = self._items([texts] if isinstance(texts, str) else texts, None, None)
-        exchange = classify_exchange(self, len(items), timeout, model, priority)
+        exchange = classify_exchange(self, len(items), timeout, model, priority, explain)
         source = _Source(item.text for item in items)
         results = [result async for result in self._iterate(exchange.steps(), source)]
         classified(results, raise_errors)
@@ -103,13 +107,22 @@ class AsyncClient(BaseClient):
         timeout: float | None = 60.0,
         model: str | None = None,
         priority: Priority | None = None,
+        explain: bool = False,
     ) -> AsyncGenerator[Result, None]:
         """Classify texts as they come; see :meth:`Client.stream`.
 
         ``texts`` may be an asynchronous iterable: results are then given while it waits. A plain iterable is
         pulled in the event loop and must not block.
         """
-        exchange = Exchange(self, window=window, ordered=ordered, timeout_s=timeout, model=model, priority=priority)
+        exchange = Exchange(
+            self,
+            window=window,
+            ordered=ordered,
+            timeout_s=timeout,
+            model=model,
+            priority=priority,
+            explain=explain,
+        )
         source = _Source(texts if isinstance(texts, AsyncIterable) else as_source(texts), window)
         async with contextlib.aclosing(self._iterate(exchange.steps(), source)) as iteration:
             async for result in iteration:

@@ -157,9 +157,12 @@ class BaseClient:
         model: str | None = None,
         deadline_s: float | None = None,
         meta: str | None = None,
+        explain: bool = False,
     ) -> Envelope:
         fields = ["v", WIRE_VERSION]
-        for name, value in (("reply", reply), ("model", model), ("producer", self.producer), ("meta", meta)):
+        flag = "1" if explain else None
+        given = (("reply", reply), ("model", model), ("producer", self.producer), ("meta", meta), ("explain", flag))
+        for name, value in given:
             if value is not None:
                 _check_field(name, value, MAX_META_BYTES if name == "meta" else MAX_FIELD_BYTES)
                 fields += (name, value)

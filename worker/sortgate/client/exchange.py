@@ -62,6 +62,7 @@ class Exchange:
         deadline_s: float | None = None,
         model: str | None = None,
         priority: Priority | None = None,
+        explain: bool = False,
     ) -> None:
         if not 1 <= window <= client.settings.reply_limit:
             raise ConfigurationError(
@@ -76,7 +77,7 @@ class Exchange:
         self._token = ident.partition("-")[0]
         self._reply = keys.reply(client.queue, self._token)
         self._envelope: Envelope = client._envelope(
-            priority=priority, reply=self._reply, model=model, deadline_s=deadline_s
+            priority=priority, reply=self._reply, model=model, deadline_s=deadline_s, explain=explain
         )
         self._backlog: deque[Item] = deque()  # pulled, not yet accepted by the queue
         self._open: set[int] = set()  # positions pulled and not answered
@@ -248,14 +249,16 @@ def _position(ident: str) -> int:
 
 
 def classify_exchange(
-    client: BaseClient, number: int, timeout_s: float, model: str | None, priority: Priority | None
+    client: BaseClient, number: int, timeout_s: float, model: str | None, priority: Priority | None, explain: bool
 ) -> Exchange:
     """Return the exchange behind ``classify``: in order, and all of it within the time given."""
     if timeout_s <= 0:
         raise ConfigurationError(f"timeout {timeout_s!r}: use more than 0 seconds")
     # one more than there are texts, so that the first pull finds the end of them
     window = min(number + 1, _CLASSIFY_WINDOW, client.settings.reply_limit)
-    return Exchange(client, window=window, ordered=True, deadline_s=timeout_s, model=model, priority=priority)
+    return Exchange(
+        client, window=window, ordered=True, deadline_s=timeout_s, model=model, priority=priority, explain=explain
+    )
 
 
 def classified(results: list[Result], raise_errors: bool) -> list[Result]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from sortgate.settings import Settings
 from sortgate.textpath import Encoded, TextPath, describe
 from sortgate.types import Prediction
 from sortgate.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from sortgate.explain import Explanation, Method
 
 
 @dataclass(slots=True)
@@ -166,6 +169,12 @@ class Classifier:
             return made
         rest = iter(made)
         return [next(rest) if isinstance(item, Encoded) else _failed(item) for item in encoded]
+
+    def explain(self, text: str, *, method: Method = "both", label: str | None = None) -> Explanation:
+        """Say how the answer to one text comes about; see :func:`sortgate.explain.explain`."""
+        from sortgate.explain import explain  # answering needs none of it
+
+        return explain(self, text, method=method, label=label)
 
     def logits(self, encoded: Sequence[Encoded], max_rows: int = MAX_ROWS) -> FloatArray:
         """Return logits ``[texts, labels]``, not yet divided by the temperature.

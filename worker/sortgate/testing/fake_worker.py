@@ -1,41 +1,11 @@
-"""For the tests of services that use Sortgate: a private Redis, and a worker that needs no model.
-
-Installed with Sortgate as a pytest plugin, so the fixture ``sortgate_redis`` is simply there::
-
-    def test_routing(sortgate_redis):
-        with FakeWorker(sortgate_redis, "tickets", lambda text: "billing"):
-            assert route("My invoice is wrong", redis_url=sortgate_redis) == "billing desk"
-
-Nothing of Sortgate is imported before a fixture or the fake is used.
-"""
+"""The fake worker: answers a queue as a worker does, with labels given by a function instead of a model."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
-
-import pytest
-
-
-@pytest.fixture(scope="session")
-def _sortgate_redis_server() -> Iterator[Any]:
-    from sortgate.embedded import EmbeddedRedis
-
-    with EmbeddedRedis() as server:
-        yield server
-
-
-@pytest.fixture
-def sortgate_redis(_sortgate_redis_server: Any) -> str:
-    """URL of a private Redis server, empty at the start of each test and gone at the end of the run."""
-    import redis
-
-    url: str = _sortgate_redis_server.url
-    with redis.Redis.from_url(url) as client:
-        client.flushall()
-    return url
 
 
 class FakeWorker:
