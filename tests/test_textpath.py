@@ -17,6 +17,7 @@ from sortgate.errors import (
     ComponentError,
     EmptyTextError,
     PluginError,
+    PluginLoadError,
     TextError,
     UnknownComponentError,
 )
@@ -418,3 +419,17 @@ def test_a_failure_names_component_place_and_plugin(registry: Registry) -> None:
     assert isinstance(failed, ComponentError)
     assert (failed.component, failed.kind, failed.plugin) == ("zz.fails.v1", "normalizer", "zz-fails 1.2")
     assert str(failed) == "component zz.fails.v1 failed: RuntimeError (normalizer of zz-fails 1.2)"
+
+
+def test_a_component_says_in_its_own_words_what_it_lacks_to_learn() -> None:
+    class Lacks(Words):
+        def fit(self, texts: Sequence[str]) -> None:
+            raise PluginLoadError(f"no tables to learn {len(texts)} texts with: pip install tables")
+
+        def state(self) -> bytes:
+            return b""
+
+        def restore(self, state: bytes) -> None: ...
+
+    with pytest.raises(PluginLoadError, match="pip install tables"):
+        custom(tokenizer=Lacks()).fit(["good"])

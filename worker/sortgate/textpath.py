@@ -210,6 +210,8 @@ class TextPath:
         for step in learning:
             try:
                 step.component.fit_labelled([text for text, _ in pairs], [labels for _, labels in pairs])
+            except PluginError:  # says in words of its own what it lacks
+                raise
             except Exception as exc:
                 raise _cannot_learn(step, exc) from None
 
@@ -330,6 +332,8 @@ class TextPath:
         if fit and isinstance(step.component, Learned):
             try:
                 step.component.fit([item for item in results if not isinstance(item, TextError)])
+            except PluginError:  # says in words of its own what it lacks
+                raise
             except Exception as exc:
                 raise _cannot_learn(step, exc) from None
         apply(step, results, form, self.tallies[step.name])
