@@ -400,7 +400,7 @@ def test_a_postprocessor_learns_from_normalized_texts_and_their_labels(registry:
 def test_tallies_count_time_failures_and_failures_in_a_row() -> None:
     path = custom(normalizer=fail_on("bad", str.lower))
     path.encode(["bad", "bad good", "good"])
-    tally = path.tallies["zz.normalizer.v1"]
+    tally = path.normalizers[0].tally
     assert (tally.failures, tally.streak) == (2, 0)
     path.encode(["bad", "bad"])
     path.encode(["bad"])
@@ -433,3 +433,25 @@ def test_a_component_says_in_its_own_words_what_it_lacks_to_learn() -> None:
 
     with pytest.raises(PluginLoadError, match="pip install tables"):
         custom(tokenizer=Lacks()).fit(["good"])
+
+
+def test_a_component_that_is_used_twice_is_counted_twice() -> None:
+    lower = Lowercase()
+    path = TextPath([("zz.twice.v1", lower), ("zz.twice.v1", fail_on("bad", str.lower))], ("zz.words.v1", Words()),
+                    vocabulary=Vocabulary(["good"]))  # fmt: skip
+    path.encode(["bad", "bad"])
+    path.encode(["bad"])
+    assert [step.tally.streak for step in path.steps] == [0, 3, 0]
+    assert [(name, failures) for name, _, _, failures in path.work_since([(0.0, 0)] * 3)] == [
+        ("zz.twice.v1", 0), ("zz.twice.v1", 3), ("zz.words.v1", 0),
+    ]  # fmt: skip
+
+
+def test_a_tokenizer_of_pieces_has_not_failed_in_a_row_when_other_texts_of_the_batch_passed() -> None:
+    tokenizer = fail_on("bad", str.split)
+    tokenizer.by_white_space = True  # type: ignore[attr-defined]
+    path = custom(tokenizer=tokenizer)
+    path.encode(["good"] * 5 + ["bad"] * 3)
+    assert (path.tokenizer.tally.failures, path.tokenizer.tally.streak) == (3, 0)
+    path.encode(["bad"] * 3)
+    assert path.tokenizer.tally.streak == 3

@@ -181,10 +181,10 @@ def test_a_component_that_changes_its_mind_is_not_explained(plugins_dir: Path, t
 
 def test_an_explanation_leaves_the_classifier_as_it_was(staged: Classifier) -> None:
     before = staged(["wa wb"])
-    failures = {name: tally.failures for name, tally in staged.text_path.tallies.items()}
+    failures = [step.tally.failures for step in staged.text_path.steps]
     staged.explain("wa wb")
     assert staged(["wa wb"]) == before
-    assert {name: tally.failures for name, tally in staged.text_path.tallies.items()} == failures
+    assert [step.tally.failures for step in staged.text_path.steps] == failures
 
 
 @pytest.mark.parametrize(

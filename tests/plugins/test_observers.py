@@ -18,6 +18,7 @@ from sortgate.cli import run
 from sortgate.errors import DuplicateComponentError
 from sortgate.plugins import create_registry
 from sortgate.plugins.observers import MOST_FAILURES
+from sortgate.worker.observing import WorkerObservers
 
 StartWorker = Callable[..., Any]
 
@@ -151,6 +152,24 @@ def test_one_that_fails_again_and_again_is_told_nothing_more_and_others_are(fold
         observers.tell("sortgate_batch_done", batch=told)
     assert len(told) == MOST_FAILURES + 5
     assert list(observers.failures.values()) == [MOST_FAILURES]
+
+
+def test_one_that_wants_to_end_the_process_ends_nothing(folder: Path) -> None:
+    (folder / "a.py").write_text(FAILS.replace('RuntimeError("a secret")', "SystemExit(3)"))
+    observers = create_registry(plugins_dir=folder).observers
+    observers.tell("sortgate_batch_done", batch=None)
+    assert list(observers.failures.values()) == [1]
+
+
+def test_events_that_are_too_many_are_dropped_and_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sortgate.worker.observing.MOST_WAITING", 2)
+    (folder / "slow.py").write_text(SLOW)
+    observers = WorkerObservers(create_registry(plugins_dir=folder).observers)
+    started = time.monotonic()
+    for number in range(10):
+        observers.tell("sortgate_batch_done", batch=number)
+    assert time.monotonic() - started < 5, "whoever tells never waits"
+    assert 10 - 2 - 1 <= observers.dropped <= 10 - 2, "one may be with the observer"
 
 
 def test_training_tells_of_epochs_and_of_the_bundle(

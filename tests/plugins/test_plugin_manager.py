@@ -322,3 +322,58 @@ def test_built_ins_of_another_sortgate_version_are_taken() -> None:
     registry = create_registry(only=(), allow=())
     record = registry.record("normalizer", ComponentSpec("sortgate.lowercase.v1"))
     assert registry.restore("normalizer", type(record)(record.name, {}, "sortgate", "0.0.1"))("A") == "a"
+
+
+def test_strict_takes_no_source_that_is_not_known(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1"))
+    monkeypatch.setattr("sortgate.plugins.found.source_digest", lambda _: None)
+    registry = create_registry(only={"zz-upper"}, strict=True)
+    record = registry.record("normalizer", ComponentSpec("zz.upper.v1"))
+    assert record.digest is None
+    with pytest.raises(PluginVersionError, match="the same is demanded"):
+        registry.restore("normalizer", record)
+
+
+def test_what_serves_only_people_at_a_terminal_is_not_asked_of_a_worker_s_plugins(install: Install) -> None:
+    reader = "\n@hookimpl\ndef sortgate_register_readers(register):\n    import no_such_library\n"
+    install("zz-upper", PLUGIN.format(name="zz.upper.v1") + reader)
+    with pytest.raises(PluginLoadError, match="failed in sortgate_register_readers"):
+        create_registry(only={"zz-upper"})
+    record = ComponentRecord("zz.upper.v1", {}, "zz-upper", "1.0")
+    assert create_registry_for([record]).restore("normalizer", record)("a") == "A"
+
+
+def test_a_plugin_file_that_cannot_be_read_stops_nobody_who_does_without_it(folder: Path) -> None:
+    (folder / "bad.py").mkdir()
+    (folder / "good.py").write_text(PLUGIN.format(name="file.good.v1"))
+    registry = create_registry(plugins_dir=folder)
+    assert "file.good.v1" in {component.name for component in registry.components()}
+    assert ["bad.py cannot be read" in str(broken.error) for broken in registry.broken] == [True]
+    with pytest.raises(PluginLoadError, match=r"bad\.py cannot be read"):
+        create_registry(plugins_dir=folder, only={"bad.py"})
+
+
+def test_a_namespace_that_is_shared_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source_digest.cache_clear()
+    for name in ("one", "two"):
+        (tmp_path / "zz_shared" / name).mkdir(parents=True)
+        (tmp_path / "zz_shared" / name / "__init__.py").write_text(f"# {name}")
+        if name == "one":
+            before = source_digest("zz_shared.one")
+            source_digest.cache_clear()
+    assert source_digest("zz_shared.one") == before is not None
+    assert source_digest("zz_shared.two") != before
+
+
+def test_only_plugins_that_are_wanted_are_read(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("zz-one", PLUGIN.format(name="zz.one.v1"))
+    install("zz-two", PLUGIN.format(name="zz.two.v1"))
+    read: list[str] = []
+
+    def digest(module: str) -> None:
+        read.append(module)
+
+    monkeypatch.setattr("sortgate.plugins.found.source_digest", digest)
+    create_registry(only={"zz-one"})
+    assert read == ["zz_one"]

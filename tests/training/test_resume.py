@@ -17,6 +17,7 @@ import pytest
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate_training import checkpoint
+from sortgate_training.runfolder import FOLDER
 
 Rows = list[tuple[str, str]]
 SETTINGS = (
@@ -172,6 +173,31 @@ def test_a_resume_with_something_else_is_refused(
     (folder / "run.json").write_text("{")
     assert "run.json cannot be read" in refused(command(data, out, "--resume"), capsys)
     assert (folder / checkpoint.NAME).exists()
+
+
+PLUGIN = """
+from sortgate import hookimpl
+
+@hookimpl
+def sortgate_register_normalizers(register):
+    register("zz.lower.v1", lambda: str.lower)
+"""
+
+
+def test_a_resume_with_a_changed_plugin_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its weights would be of other tokens than the bundle's pin says."""
+    plugin = tmp_path / "plugins" / "lower.py"
+    plugin.parent.mkdir()
+    plugin.write_text(PLUGIN)
+    arguments = command(data, tmp_path / "bundle", "--plugins-dir", str(plugin.parent),
+                        "--set", 'text.normalizers=["zz.lower.v1"]')  # fmt: skip
+    assert kill(arguments, tmp_path / "bundle" / FOLDER, tmp_path / "log", 0.0)
+    plugin.write_text(PLUGIN.replace("str.lower", "str.upper"))
+    assert 'was started with components.zz.lower.v1 "file:lower.py ' in refused([*arguments, "--resume"], capsys)
+    plugin.write_text(PLUGIN)
+    assert run([*arguments, "--resume"]) == 0
 
 
 def test_an_unfinished_run_is_never_lost_silently(

@@ -14,7 +14,7 @@ from scraping import free_port, page, probe
 from sortgate import Client
 from sortgate.errors import ComponentBrokenError
 from sortgate.inference import Classifier
-from sortgate.worker.breaker import check_components
+from sortgate.worker.breaker import check_components, try_golden
 
 StartWorker = Callable[..., Any]
 
@@ -59,8 +59,13 @@ def test_only_so_many_failures_in_a_row_have_the_golden_texts_tried(
     check_components(classifier, 0)
     with pytest.raises(ComponentBrokenError, match=r"test\.plugin\.v1 failed: FileNotFoundError \(normalizer of file:"):
         check_components(classifier, 3)
-    check_components(classifier, 3)  # counted anew
+    classifier(["four"])
+    with pytest.raises(ComponentBrokenError):
+        check_components(classifier, 3)  # still broken: not three more texts are spoilt
     (tmp_path / "broken").unlink()
+    assert try_golden(classifier) is None
+    classifier(["bad"] * 2)
+    check_components(classifier, 3)  # counted anew
     classifier(["bad"] * 5)
     check_components(classifier, 3)  # the texts' doing
 

@@ -281,9 +281,8 @@ def _abstaining(fitted: Fitted, config: TrainingConfig) -> TextPath:
     threshold = ComponentSpec("sortgate.threshold.v1", {"default": fitted.chosen.cut.abstain})
     text = replace(config.text, postprocessors=[threshold, *config.text.postprocessors])
     fresh = TextPath.create(text, fitted.registry, config.limits)
-    return TextPath.restore(
-        fresh.records(fitted.registry), fitted.path.states(), fitted.vocabulary, config.limits, fitted.registry
-    )
+    states = fitted.path.states(before_postprocessors=1)
+    return TextPath.restore(fresh.records(fitted.registry), states, fitted.vocabulary, config.limits, fitted.registry)
 
 
 def golden_texts(texts: Sequence[str]) -> list[str]:

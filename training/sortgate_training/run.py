@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from sortgate.bundle import ModelInfo
 from sortgate.errors import TrainingError
 from sortgate.plugins import Registry
-from sortgate.textpath import Encoded
+from sortgate.textpath import Encoded, TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.begin import Start, batches_of, begin, choose_device, named
@@ -97,6 +97,11 @@ def train_bundle(
     source = config
     config, digests = named(config)
     others |= digests
+    others["components"] = {
+        record.name: f"{record.distribution} {record.digest or record.version}"
+        for record in TextPath.create(config.text, registry).records(registry)
+        if record.distribution != "sortgate"
+    }
     resumed = None
     if folder is not None:
         resumed = folder.check(identify(config, parts, threads, **others))

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, Tally, apply
+from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
 from sortgate.errors import ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
 from sortgate.pieces import ID_BYTES, Pieces, pack_ids
 from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned, LearnedFromLabels
@@ -56,26 +56,25 @@ class TextPath:
     """Runs a bundle's components over texts, in batches where a component has a batch form.
 
     Attributes:
-        tallies: what each component has done, by its name; the vocabulary's time counts for a tokenizer that is called
-            for pieces of texts.
+        steps: all of them, in the path's order, each with what it has done; the vocabulary's time counts for a
+            tokenizer that is called for pieces of texts.
         wants_text: a label post-processor wants the normalized text.
     """
 
     def __init__(
         self,
-        normalizers: Sequence[Step],
-        tokenizer: Step,
-        filters: Sequence[Step] = (),
-        postprocessors: Sequence[Step] = (),
+        normalizers: Sequence[Step | tuple[str, Any]],
+        tokenizer: Step | tuple[str, Any],
+        filters: Sequence[Step | tuple[str, Any]] = (),
+        postprocessors: Sequence[Step | tuple[str, Any]] = (),
         vocabulary: Vocabulary | None = None,
         limits: TextLimits | None = None,
     ) -> None:
-        self.normalizers = [Step(*step) for step in normalizers]
-        self.tokenizer = Step(*tokenizer)
-        self.filters = [Step(*step) for step in filters]
-        self.postprocessors = [Step(*step) for step in postprocessors]
-        self.tallies = {step.name: Tally() for _, _, step in self._steps()}
-        self._plugins = {step.name: step.plugin for _, _, step in self._steps()}
+        self.normalizers = list(map(_as_step, normalizers))
+        self.tokenizer = _as_step(tokenizer)
+        self.filters = list(map(_as_step, filters))
+        self.postprocessors = list(map(_as_step, postprocessors))
+        self.steps = [step for _, _, step in self._steps()]
         self.wants_text = any(_wants_text(step) for step in self.postprocessors)
         self.vocabulary = vocabulary
         self.limits = limits or TextLimits()
@@ -135,13 +134,13 @@ class TextPath:
 
     def work(self) -> list[tuple[float, int]]:
         """Return seconds and failures of each component so far, for :meth:`work_since`."""
-        return [(tally.seconds, tally.failures) for tally in self.tallies.values()]
+        return [(step.tally.seconds, step.tally.failures) for step in self.steps]
 
     def work_since(self, before: Sequence[tuple[float, int]]) -> list[tuple[str, str, float, int]]:
         """Return name and plugin of each component, its seconds and its failures since :meth:`work` was called."""
         return [
-            (name, self._plugins[name], tally.seconds - seconds, tally.failures - failures)
-            for (name, tally), (seconds, failures) in zip(self.tallies.items(), before, strict=True)
+            (step.name, step.plugin, step.tally.seconds - seconds, step.tally.failures - failures)
+            for step, (seconds, failures) in zip(self.steps, before, strict=True)
         ]
 
     def _steps(self) -> Iterable[tuple[Kind, int, Step]]:
@@ -167,10 +166,13 @@ class TextPath:
             made[kind].append(registry.record(kind, self._specs[kind][index], state))
         return TextRecords(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"])
 
-    def states(self) -> dict[str, bytes]:
-        """Return the learned components' states by the name of their file in the bundle."""
+    def states(self, before_postprocessors: int = 0) -> dict[str, bytes]:
+        """Return the learned components' states by the name of their file in the bundle.
+
+        ``before_postprocessors`` says how many label post-processors are to be put before those of this path.
+        """
         return {
-            state_file(kind, index): step.component.state()
+            state_file(kind, index + before_postprocessors * (kind == "postprocessor")): step.component.state()
             for kind, index, step in self._steps()
             if isinstance(step.component, Learned | LearnedFromLabels)
         }
@@ -231,11 +233,14 @@ class TextPath:
         normalized = list(results) if self.wants_text else None
         if not self.filters and getattr(self.tokenizer.component, "by_white_space", False):
             self._encode_pieces(results)
+        served = any(isinstance(item, Encoded) for item in results)
         # what is left is the texts of a tokenizer that must see them whole, or that could not make tokens of one
         whole = [index for index, text in enumerate(results) if isinstance(text, str)]
         for index, tokens in zip(whole, self._tokenize([results[index] for index in whole]), strict=True):
             known = isinstance(tokens, TextError)
             results[index] = tokens if known else self._kept(pack_ids(self.vocabulary.encode(tokens)))
+        if served:  # whatever it failed on, it has not failed on all
+            self.tokenizer.tally.streak = 0
         if normalized is not None:
             for index, item in enumerate(results):
                 if isinstance(item, Encoded):
@@ -258,10 +263,7 @@ class TextPath:
                     packed = b""
                 if packed:
                     results[index] = Encoded(packed) if len(packed) <= most else self._kept(packed)
-        tally = self.tallies[self.tokenizer.name]
-        tally.seconds += time.perf_counter() - started
-        if any(isinstance(item, Encoded) for item in results):
-            tally.streak = 0
+        self.tokenizer.tally.seconds += time.perf_counter() - started
 
     def _kept(self, packed: bytes) -> Encoded:
         """Return what is kept of a text's ids."""
@@ -291,7 +293,7 @@ class TextPath:
             if repeatable and not getattr(step.component, "pure", True):
                 break
             beside = texts if _wants_text(step) else None
-            apply(step, results, PREDICTION, self.tallies[step.name], skip=_has_failed, beside=beside)
+            apply(step, results, PREDICTION, skip=_has_failed, beside=beside)
         return [
             Prediction(None, error=describe(result), truncated=old.truncated)
             if isinstance(result, ComponentError)
@@ -336,7 +338,7 @@ class TextPath:
                 raise
             except Exception as exc:
                 raise _cannot_learn(step, exc) from None
-        apply(step, results, form, self.tallies[step.name])
+        apply(step, results, form)
 
     def _check(self, text: object) -> str | TextError:
         """Return the text itself when it may enter the path."""
@@ -361,6 +363,10 @@ def describe(error: TextError) -> PredictionError:
     if isinstance(error, ComponentError):
         return PredictionError(error.code, str(error), error.component, error.kind or None, error.plugin or None)
     return PredictionError(error.code, str(error))
+
+
+def _as_step(step: Step | tuple[str, Any]) -> Step:
+    return step if isinstance(step, Step) else Step(*step)
 
 
 def _step(kind: Kind, name: str, component: Any, registry: Registry) -> Step:

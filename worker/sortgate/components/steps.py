@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sortgate.errors import ComponentError, TextError
 from sortgate.types import Prediction
-
-
-class Step(NamedTuple):
-    """One step of the path.
-
-    Attributes:
-        name: the component's registered name.
-        component: the component.
-        kind: normalizer, tokenizer, filter or postprocessor; empty where nobody knows.
-        plugin: distribution that provided it, and its version; empty where nobody knows.
-    """
-
-    name: str
-    component: Any
-    kind: str = ""
-    plugin: str = ""
 
 
 @dataclass(slots=True)
@@ -40,6 +24,29 @@ class Tally:
     seconds: float = 0.0
     failures: int = 0
     streak: int = 0
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of the path.
+
+    Attributes:
+        name: the component's registered name.
+        component: the component.
+        kind: normalizer, tokenizer, filter or postprocessor; empty where nobody knows.
+        plugin: distribution that provided it, and its version; empty where nobody knows.
+        tally: what it has done.
+    """
+
+    name: str
+    component: Any
+    kind: str = ""
+    plugin: str = ""
+    tally: Tally = field(default_factory=Tally)
+
+    def apart(self) -> Step:
+        """Return the same step with a tally of its own, for what is not to be counted."""
+        return Step(self.name, self.component, self.kind, self.plugin)
 
 
 class Form(NamedTuple):
@@ -58,7 +65,6 @@ def apply(
     step: Step,
     results: list[Any],
     form: Form,
-    tally: Tally | None = None,
     skip: Callable[[Any], bool] = lambda item: isinstance(item, TextError),
     beside: Sequence[Any] | None = None,
 ) -> None:
@@ -66,7 +72,7 @@ def apply(
 
     ``beside`` holds a second argument for each item, where the component takes two.
     """
-    tally = tally or Tally()
+    tally = step.tally
     started = time.perf_counter()
     open_ = [index for index, item in enumerate(results) if not skip(item)]
     columns = [[results[index] for index in open_]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sortgate.components.steps import TEXT, TOKENS, Tally, apply
+from sortgate.components.steps import TEXT, TOKENS, apply
 from sortgate.errors import InferenceError, TextError
 from sortgate.explain.explanation import Cut, Decision, TextStage, TokenStage
 from sortgate.textconfig import TextLimits
@@ -48,7 +48,7 @@ def follow(path: TextPath, text: str) -> Staged:
     results: list[Any] = [text]
     for step in path.normalizers:
         (before,) = results
-        apply(step, results, TEXT, Tally())
+        apply(step.apart(), results, TEXT)
         (after,) = results
         if isinstance(after, TextError) or len(after) > path.limits.max_characters:
             return Staged(encoded, tuple(normalizers))
@@ -58,7 +58,7 @@ def follow(path: TextPath, text: str) -> Staged:
     words: list[TokenStage] = []
     for step in (path.tokenizer, *path.filters):
         (before,) = results
-        apply(step, results, TOKENS, Tally())
+        apply(step.apart(), results, TOKENS)
         if isinstance(results[0], TextError):
             return Staged(encoded, tuple(normalizers), tuple(words))
         words.append(TokenStage(step.name, tuple(map(valid, results[0])), results[0] != before))
@@ -77,7 +77,7 @@ def decide(path: TextPath, prediction: Prediction, encoded: Encoded) -> tuple[Pr
     """Return what the label post-processors make of a text's prediction, and what each of them did."""
     decisions = []
     for step in path.postprocessors:
-        alone = TextPath([], path.tokenizer, postprocessors=[step])  # its tally is not the path's
+        alone = TextPath([], path.tokenizer, postprocessors=[step.apart()])
         (made,) = alone.postprocess([prediction], [encoded])
         decisions.append(Decision(step.name, prediction, made, made != prediction))
         prediction = made

@@ -12,16 +12,24 @@ _LEFT_OUT = {".pyc", ".pyo", ".so", ".pyd", ".dylib"}
 
 
 @cache
-def source_digest(package: str) -> str | None:
-    """Return the SHA-256 (hex) over a top-level package's or module's files, without importing it.
+def source_digest(module: str) -> str | None:
+    """Return the SHA-256 (hex) over the files of the top-level package or module that ``module`` is in.
 
+    Nothing of it is imported. Where the top level is a namespace that distributions share, what is below it counts.
     Taken over each file's path below the package, in order, and its contents. Cached folders (``__pycache__``), hidden
     files and compiled extensions do not count. None when there is no source to read (a zipped or frozen module).
     """
-    try:
-        spec = find_spec(package)
-    except (ImportError, ValueError):
-        return None
+    spec = None
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        try:
+            spec = find_spec(".".join(parts[:length]))
+        except (ImportError, ValueError):
+            return None
+        if spec is None:
+            return None
+        if spec.origin is not None:  # a namespace has none
+            break
     if spec is None:
         return None
     roots = [Path(root) for root in spec.submodule_search_locations or ()]

@@ -26,9 +26,11 @@ Found = tuple[Source, Callable[[], Any]]
 
 def find_distributions(wanted: Callable[[str], bool]) -> Iterator[Found]:
     """Find the wanted installed plugins, by distribution and name."""
-    found = [(point, _source(point)) for point in entry_points(group=ENTRY_POINTS)]
-    for point, source in sorted(found, key=lambda pair: (pair[1].distribution, pair[0].name)):
-        if wanted(source.distribution):
+    found = [(_distribution(point), point) for point in entry_points(group=ENTRY_POINTS)]
+    for distribution, point in sorted(found, key=lambda pair: (pair[0], pair[1].name)):
+        if wanted(distribution):
+            version = point.dist.version if point.dist else "0"
+            source = Source(distribution, version, point.value, source_digest(point.module))
             yield source, partial(_import, point, source)
 
 
@@ -37,7 +39,6 @@ def find_files(folder: Path | None, wanted: Callable[[str], bool], pins: Pins) -
 
     Raises:
         ConfigurationError: ``folder`` is no readable folder.
-        PluginLoadError: a file cannot be read.
         PluginVersionError: a file is not the one pinned.
     """
     if folder is None:
@@ -53,7 +54,8 @@ def find_files(folder: Path | None, wanted: Callable[[str], bool], pins: Pins) -
         try:
             code = path.read_bytes()
         except OSError as exc:
-            raise PluginLoadError(f"plugin file {path} cannot be read: {exc.strerror}") from None
+            yield Source(distribution, "0", str(path)), partial(_unreadable, path, exc.strerror or "unreadable")
+            continue
         digest = hashlib.sha256(code).hexdigest()
         if distribution in pins and digest not in pins[distribution]:
             raise PluginVersionError(
@@ -73,11 +75,12 @@ def one_line(exc: BaseException) -> str:
     return " ".join(str(exc).split())
 
 
-def _source(point: EntryPoint) -> Source:
-    digest = source_digest(point.module.partition(".")[0])
-    if point.dist is None:
-        return Source(point.name, "0", point.value, digest)
-    return Source(canonical(point.dist.name), point.dist.version, point.value, digest)
+def _distribution(point: EntryPoint) -> str:
+    return point.name if point.dist is None else canonical(point.dist.name)
+
+
+def _unreadable(path: Path, why_not: str) -> Any:
+    raise PluginLoadError(f"plugin file {path} cannot be read: {why_not}")
 
 
 def _import(point: EntryPoint, source: Source) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ from sortgate.plugins.found import Pins, find_distributions, find_files, one_lin
 from sortgate.plugins.observers import OBSERVER_HOOKS, Observers
 from sortgate.plugins.registry import BUILTIN, Broken, Registry, Source, canonical
 
+Hooks = Mapping[str, Callable[[Registry, Source], Callable[..., None]]]
 #: Hook, and what its ``register`` argument does for a plugin.
-_HOOKS: dict[str, Callable[[Registry, Source], Callable[..., None]]] = {
+_HOOKS: Hooks = {
     "sortgate_register_normalizers": lambda registry, source: _Registrar(registry, "normalizer", source),
     "sortgate_register_tokenizers": lambda registry, source: _Registrar(registry, "tokenizer", source),
     "sortgate_register_postprocessors": lambda registry, source: _Registrar(registry, "postprocessor", source),
     "sortgate_register_commands": lambda registry, source: partial(registry.extras.add_command, source),
     "sortgate_register_readers": lambda registry, source: partial(registry.extras.add_reader, source),
 }
+#: What serves nobody but people at a terminal.
+_NOT_FOR_SERVING = ("sortgate_register_commands", "sortgate_register_readers")
 
 
 def create_manager() -> pluggy.PluginManager:
@@ -65,7 +68,7 @@ def create_registry(
     """
     registry = Registry(allow, block, strict=strict)
     named = None if only is None else frozenset(map(canonical, only))
-    _load(registry, plugins_dir, named, named or (), {})
+    _load(registry, plugins_dir, named, named or (), {}, _HOOKS)
     return registry
 
 
@@ -78,6 +81,8 @@ def create_registry_for(
     strict: bool = False,
 ) -> Registry:
     """Load just what these records of manifests need, and what ``allow`` lists: the registry of a worker.
+
+    Commands and readers are not asked for: what they need may not be there.
 
     Raises:
         PluginVersionError: a plugin file's digest is not the one that its records pin; it has not been run.
@@ -92,12 +97,18 @@ def create_registry_for(
         needed.add(distribution)
         if record.digest is not None:
             pins.setdefault(distribution, set()).add(record.digest)
-    _load(registry, plugins_dir, needed | (registry.allow or set()), needed, pins)
+    hooks = {name: registrar for name, registrar in _HOOKS.items() if name not in _NOT_FOR_SERVING}
+    _load(registry, plugins_dir, needed | (registry.allow or set()), needed, pins, hooks)
     return registry
 
 
 def _load(
-    registry: Registry, folder: Path | None, chosen: Collection[str] | None, needed: Collection[str], pins: Pins
+    registry: Registry,
+    folder: Path | None,
+    chosen: Collection[str] | None,
+    needed: Collection[str],
+    pins: Pins,
+    hooks: Hooks,
 ) -> None:
     """Load the chosen plugins (None: all that may be) into the registry; a failure of one that is needed is raised."""
 
@@ -109,12 +120,12 @@ def _load(
 
     manager = create_manager()
     registry.observers = Observers(manager)
-    _collect(manager, BUILTIN, Source(BUILTIN, __version__, "sortgate.components.builtin"), registry)
+    _collect(manager, BUILTIN, Source(BUILTIN, __version__, "sortgate.components.builtin"), registry, hooks)
     for source, load in (*find_distributions(wanted), *find_files(folder, wanted, pins)):
         key = f"{source.distribution}:{source.origin}"
         try:
             _register(manager, load(), key, source)
-            _collect(manager, key, source, registry)
+            _collect(manager, key, source, registry, hooks)
         except DuplicateComponentError:
             raise  # which of the two is meant cannot be told
         except PluginError as error:
@@ -141,10 +152,10 @@ def _register(manager: pluggy.PluginManager, plugin: Any, key: str, source: Sour
         raise PluginLoadError(f"plugin {source} implements no hook: mark one of {', '.join(known)} with @hookimpl")
 
 
-def _collect(manager: pluggy.PluginManager, key: str, source: Source, registry: Registry) -> None:
+def _collect(manager: pluggy.PluginManager, key: str, source: Source, registry: Registry, hooks: Hooks) -> None:
     """Call one plugin's hooks through pluggy, so that each component is known to be its."""
     others = [plugin for name, plugin in manager.list_name_plugin() if name != key]
-    for hook, registrar in _HOOKS.items():
+    for hook, registrar in hooks.items():
         call: Callable[..., Any] = manager.subset_hook_caller(hook, remove_plugins=others)
         try:
             call(register=registrar(registry, source))

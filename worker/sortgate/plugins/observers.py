@@ -49,7 +49,7 @@ class Observers:
             plugin = implementation.plugin_name
             try:
                 implementation.function(*(told[name] for name in implementation.argnames))
-            except Exception as exc:
+            except (Exception, SystemExit) as exc:  # one that wants to end the process ends nothing, either
                 self._failed(hook, plugin, exc)
             else:
                 self._streaks[plugin] = 0
@@ -60,7 +60,7 @@ class Observers:
         found = getattr(self._manager.hook, hook).get_hookimpls()
         return [each for each in found if self._streaks.get(each.plugin_name, 0) < MOST_FAILURES]
 
-    def _failed(self, hook: str, plugin: str, exc: Exception) -> None:
+    def _failed(self, hook: str, plugin: str, exc: BaseException) -> None:
         self.failures[hook, plugin] = self.failures.get((hook, plugin), 0) + 1
         self._streaks[plugin] = self._streaks.get(plugin, 0) + 1
         logger.warning("plugin %s failed in %s: %s", plugin, hook, type(exc).__name__)

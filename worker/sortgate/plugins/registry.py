@@ -198,7 +198,7 @@ class Registry:
             )
         if source.distribution == BUILTIN:
             return
-        same = source.digest == record.digest
+        same = source.digest is not None and source.digest == record.digest
         if source.distribution.startswith(FILE_PREFIX):
             if not same:
                 raise PluginVersionError(

@@ -63,9 +63,6 @@ def answer_batch(
             failed.append((request.id, status, code, message or ""))
         fields = result_fields(request, status, prediction, code, message, origin, queued_ms, batch_ms)
         answers.append((stream, entry, request.dedupe_id, request.reply, status, fields))
-    asked = [number for number, request in enumerate(requests) if request.explain]
-    if asked:
-        _explain(classifier, [(requests[n].text, answers[n][-1]) for n in asked if answers[n][-2] == "ok"])
     spent = classifier.spent
     tokens = spent.tokens - before.tokens
     figures = BatchFigures(
@@ -79,6 +76,9 @@ def answer_batch(
         components=classifier.text_path.work_since(done),
         failed=failed,
     )
+    asked = [number for number, request in enumerate(requests) if request.explain]
+    if asked:
+        _explain(classifier, [(requests[n].text, answers[n][-1]) for n in asked if answers[n][-2] == "ok"])
     return answers, figures
 
 

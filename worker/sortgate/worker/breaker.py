@@ -21,19 +21,23 @@ def check_components(classifier: Classifier, failures: int) -> None:
     Raises:
         ComponentBrokenError: it fails on them, too.
     """
-    tallies = classifier.text_path.tallies.values()
-    if failures and any(tally.streak >= failures for tally in tallies):
+    if failures and any(step.tally.streak >= failures for step in classifier.text_path.steps):
         problem = try_golden(classifier)
         if problem:
             raise ComponentBrokenError(f"{classifier.model_name}: {problem}, and so on the bundle's golden texts")
 
 
 def try_golden(classifier: Classifier) -> str | None:
-    """Return why a component fails on the golden texts, None when none does; failures in a row count from here anew."""
+    """Return why a component fails on the golden texts; None when none does, and failures in a row then count anew."""
     from sortgate.inference.golden import failing_component
 
-    bundle = classifier.bundle
+    bundle, path = classifier.bundle, classifier.text_path
+    streaks = [step.tally.streak for step in path.steps]
     problem = None if bundle is None else failing_component(classifier, bundle.read(bundle.manifest.golden))
-    for tally in classifier.text_path.tallies.values():
-        tally.streak = 0
+    if problem is None:
+        for step in path.steps:
+            step.tally.streak = 0
+    else:  # what is left of the row is tried again with the next failure
+        for step, streak in zip(path.steps, streaks, strict=True):
+            step.tally.streak = max(step.tally.streak, streak)
     return problem

@@ -58,6 +58,7 @@ class Dispatcher:
         self._settings = settings
         self._on_fatal = on_fatal
         self._running: set[Batch] = set()
+        self._trying: set[str] = set()
         self._open = False
         self._turn = 0
         capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
@@ -88,7 +89,7 @@ class Dispatcher:
             self._pool.maintain_pool()
         for consumer in self.consumers.values():
             consumer.tick()
-            if consumer.to_try:
+            if consumer.queue not in self._trying and self._idle > 0 and consumer.to_try:
                 self._try(consumer)
         self._tell()
 
@@ -119,19 +120,33 @@ class Dispatcher:
         """Have a process look whether the components of a queue's bundle work again."""
 
         def on_tried(problem: str | None) -> None:
+            self._trying.discard(consumer.queue)
             if problem:
                 consumer.hold(problem)
             else:
                 consumer.go_on()
+            self.fill()
 
-        self._pool.apply_async(try_components, (consumer.queue,), callback=on_tried, error_callback=self._on_not_ready)
+        def on_error(info: Any) -> None:
+            self._trying.discard(consumer.queue)
+            self._on_not_ready(info)
+            self.fill()
+
+        self._trying.add(consumer.queue)
+        self._pool.apply_async(
+            try_components,
+            (consumer.queue,),
+            callback=on_tried,
+            error_callback=on_error,
+            timeout=self._settings.batch_timeout_s,
+        )
 
     def fill(self) -> None:
         """Give every idle process a batch, the queues taking turns."""
         if not self._open:
             return
         consumers = [consumer for consumer in self.consumers.values() if not consumer.broken]
-        idle = self._pool.num_processes - len(self._running)
+        idle = self._idle
         while idle > 0 and any(consumer.hand.waiting for consumer in consumers):
             consumer = consumers[self._turn % len(consumers)]
             self._turn += 1
@@ -140,7 +155,13 @@ class Dispatcher:
             batch = consumer.hand.take(min(self._settings.batch_texts, share))
             if batch is not None:
                 self._start(consumer, batch)
-                idle = self._pool.num_processes - len(self._running) if batch in self._running else 0
+                idle = self._idle if batch in self._running else 0
+
+    @property
+    def _idle(self) -> int:
+        """Processes that have nothing to do."""
+        processes: int = self._pool.num_processes
+        return processes - len(self._running) - len(self._trying)
 
     def _start(self, consumer: QueueConsumer, batch: Batch) -> None:
         self._running.add(batch)
