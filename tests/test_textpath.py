@@ -455,3 +455,50 @@ def test_a_tokenizer_of_pieces_has_not_failed_in_a_row_when_other_texts_of_the_b
     assert (path.tokenizer.tally.failures, path.tokenizer.tally.streak) == (3, 0)
     path.encode(["bad"] * 3)
     assert path.tokenizer.tally.streak == 3
+
+
+@pytest.mark.parametrize("ends", [SystemExit, GeneratorExit, RuntimeError])
+def test_a_component_that_would_end_the_process_fails_its_text_alone(ends: type[BaseException]) -> None:
+    def lower(text: str) -> str:
+        if "bad" in text:
+            raise ends(SECRET)
+        return text.lower()
+
+    good, bad = custom(normalizer=lower).encode(["GOOD", "bad"])
+    assert isinstance(good, Encoded)
+    assert isinstance(bad, ComponentError)
+    assert str(bad) == f"component zz.normalizer.v1 failed: {ends.__name__}"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Prediction(5),  # type: ignore[arg-type]
+        Prediction("a", float("nan")),
+        Prediction("a", 7.5),
+        Prediction("a", 0.5, [LabelScore("a", 0.5)]),  # type: ignore[arg-type]
+        Prediction("a", 0.5, (("a", 0.5),)),  # type: ignore[arg-type]
+    ],
+    ids=["label", "no number", "too much", "list", "pairs"],
+)
+def test_a_prediction_of_which_no_result_can_be_made_is_a_failure(made: Prediction) -> None:
+    (outcome,) = custom(postprocessor=lambda _: made).postprocess([Prediction("a", 0.5)])
+    assert outcome.error is not None
+    assert "returned Prediction, not a Prediction with a label or None" in outcome.error.message
+
+
+@pytest.mark.parametrize("state", ["text", None, RuntimeError(SECRET)])
+def test_a_state_that_cannot_be_written_names_its_component(state: Any) -> None:
+    class Learns(Words):
+        def fit(self, texts: Sequence[str]) -> None: ...
+
+        def state(self) -> bytes:
+            if isinstance(state, Exception):
+                raise state
+            return state  # type: ignore[no-any-return]
+
+        def restore(self, state: bytes) -> None: ...
+
+    with pytest.raises(PluginError, match=r"zz\.tokenizer\.v1 cannot write what it learned") as caught:
+        custom(tokenizer=Learns()).states()
+    assert SECRET not in str(caught.value)

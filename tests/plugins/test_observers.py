@@ -15,8 +15,8 @@ import redis as redis_py
 from scraping import free_port, page
 from sortgate import Client, keys
 from sortgate.cli import run
-from sortgate.errors import DuplicateComponentError
-from sortgate.plugins import create_registry
+from sortgate.errors import DuplicateComponentError, UnknownComponentError
+from sortgate.plugins import ComponentSpec, create_registry
 from sortgate.plugins.observers import MOST_FAILURES
 from sortgate.worker.observing import WorkerObservers
 
@@ -74,6 +74,13 @@ def greet(name):
 
 @hookimpl
 def sortgate_register_commands(register): register(greet)
+"""
+
+COMPONENT = """
+from sortgate import hookimpl
+
+@hookimpl
+def sortgate_register_normalizers(register): register("zz.lower.v1", lambda: str.lower)
 """
 
 READER = """
@@ -210,12 +217,35 @@ def test_a_built_in_command_is_no_plugin_s_and_loads_none(folder: Path, capsys: 
     assert "imported" not in capsys.readouterr().out
 
 
-def test_commands_and_readers_registered_twice_name_both(folder: Path) -> None:
-    for code in (COMMAND, READER):
+def test_what_is_registered_twice_is_nobody_s_and_named_with_both(folder: Path) -> None:
+    for code in (COMMAND, READER, COMPONENT):
         for name in ("one", "two"):
             (folder / f"{name}.py").write_text(code)
-        with pytest.raises(DuplicateComponentError, match=r"one\.py and by the plugin file .*two\.py"):
-            create_registry(plugins_dir=folder)
+        (broken,) = create_registry(plugins_dir=folder).broken
+        assert isinstance(broken.error, DuplicateComponentError)
+        assert re.search(r"one\.py and by the plugin file .*two\.py", str(broken.error))
+        with pytest.raises(DuplicateComponentError):
+            create_registry(plugins_dir=folder, only={"one.py", "two.py"})
+    registry = create_registry(plugins_dir=folder)
+    with pytest.raises(UnknownComponentError, match=r"registered twice: .*one\.py and by .*two\.py"):
+        registry.create("normalizer", ComponentSpec("zz.lower.v1"))
+    assert registry.create("normalizer", ComponentSpec("sortgate.lowercase.v1"))("A") == "a"
+
+
+def test_what_plugins_have_beside_components_is_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "all.py").write_text(COMMAND + READER + FAILS)
+    monkeypatch.setenv("SORTGATE_PLUGINS_BLOCKED", "nobody.py")
+    assert run(["plugins", "list"]) == 0
+    printed = capsys.readouterr()
+    rows = {tuple(line.split("\t")[:2]) for line in printed.out.splitlines()}
+    assert {("command", "greet"), ("reader", ".json"), ("observer", "sortgate_batch_done")} <= rows
+    assert printed.err == "sortgate: warning: no plugin here is called file:nobody.py, which a list names\n"
+    assert run(["plugins", "show", "all.py"]) == 0
+    assert "greet (command), from file:all.py" in capsys.readouterr().out
+    assert run(["plugins", "show", "all.py", "--json"]) == 0
+    assert [each["kind"] for each in json.loads(capsys.readouterr().out)] == ["command", "observer", "reader"]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+#: What code of a plugin may raise and must not end a process with: ``sys.exit`` raises no ``Exception``.
+FOREIGN = (Exception, SystemExit, GeneratorExit)
+
 
 class SortgateError(Exception):
     """Base of every error below; the command line prints it as one line."""
@@ -122,7 +125,17 @@ class UnknownComponentError(PluginError):
 
 
 class DuplicateComponentError(PluginError):
-    """Two distributions registered a component under one name."""
+    """Two plugins registered something under one name.
+
+    Attributes:
+        name: the name.
+        distributions: of both.
+    """
+
+    def __init__(self, message: str, name: str, distributions: Sequence[str]) -> None:
+        super().__init__(message)
+        self.name = name
+        self.distributions = tuple(distributions)
 
 
 class ComponentParamsError(PluginError):

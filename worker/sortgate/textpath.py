@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
-from sortgate.errors import ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
+from sortgate.errors import FOREIGN, ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
 from sortgate.pieces import ID_BYTES, Pieces, pack_ids
 from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned, LearnedFromLabels
 from sortgate.plugins.registry import Registry
@@ -170,9 +170,12 @@ class TextPath:
         """Return the learned components' states by the name of their file in the bundle.
 
         ``before_postprocessors`` says how many label post-processors are to be put before those of this path.
+
+        Raises:
+            PluginError: a component cannot write its state.
         """
         return {
-            state_file(kind, index + before_postprocessors * (kind == "postprocessor")): step.component.state()
+            state_file(kind, index + before_postprocessors * (kind == "postprocessor")): _state(step)
             for kind, index, step in self._steps()
             if isinstance(step.component, Learned | LearnedFromLabels)
         }
@@ -214,7 +217,7 @@ class TextPath:
                 step.component.fit_labelled([text for text, _ in pairs], [labels for _, labels in pairs])
             except PluginError:  # says in words of its own what it lacks
                 raise
-            except Exception as exc:
+            except FOREIGN as exc:
                 raise _cannot_learn(step, exc) from None
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str] | TextError]:
@@ -259,7 +262,7 @@ class TextPath:
             if isinstance(text, str):
                 try:
                     packed = join(map(packed_ids, text.split()))
-                except Exception:  # the text is tokenized whole, which says what is wrong with it
+                except FOREIGN:  # the text is tokenized whole, which says what is wrong with it
                     packed = b""
                 if packed:
                     results[index] = Encoded(packed) if len(packed) <= most else self._kept(packed)
@@ -336,7 +339,7 @@ class TextPath:
                 step.component.fit([item for item in results if not isinstance(item, TextError)])
             except PluginError:  # says in words of its own what it lacks
                 raise
-            except Exception as exc:
+            except FOREIGN as exc:
                 raise _cannot_learn(step, exc) from None
         apply(step, results, form)
 
@@ -378,7 +381,20 @@ def _wants_text(step: Step) -> bool:
     return bool(getattr(step.component, "wants_text", False))
 
 
-def _cannot_learn(step: Step, exc: Exception) -> PluginError:
+def _state(step: Step) -> bytes:
+    try:
+        state = step.component.state()
+    except FOREIGN as exc:
+        problem = type(exc).__name__
+    else:
+        if isinstance(state, bytes):
+            return state
+        problem = f"state() returned {type(state).__name__}, not bytes"
+    origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
+    raise PluginError(f"component {step.name} cannot write what it learned: {problem}{origin}")
+
+
+def _cannot_learn(step: Step, exc: BaseException) -> PluginError:
     # again only its type: its message may hold a text
     origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
     return PluginError(f"component {step.name} cannot learn from the texts: {type(exc).__name__}{origin}")

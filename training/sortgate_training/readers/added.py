@@ -80,7 +80,7 @@ def _rows(path: Path, suffix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise
     except (OSError, ImportError) as error:  # their messages name a file or a library
         raise DataError(f"{path}: the reader of {source} failed: {' '.join(str(error).split())}") from error
-    except Exception as error:  # a message may hold a row
+    except (Exception, SystemExit) as error:  # a message may hold a row
         after = f" after row {number}" if number else ""
         raise DataError(f"{path}: the reader of {source} failed{after}: {type(error).__name__}") from error
 

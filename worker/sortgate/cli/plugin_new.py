@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -43,6 +44,8 @@ def new(name: str, parent: Path, kind: str, single_file: bool) -> None:
     """Write a plugin to begin with: the distribution sortgate-NAME, or one file; its tests pass as they are."""
     owner, chosen = _checked(name), cast("Kind", kind)
     if single_file:
+        if (module := owner.replace("-", "_")) in sys.stdlib_module_names or module == "conftest":
+            raise ConfigurationError(f"{module}.py would stand in for a module of that name; choose another name")
         files = {parent / path: content for path, content in single_files(owner, chosen).items()}
         for path in files:
             if path.exists():

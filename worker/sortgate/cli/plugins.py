@@ -14,7 +14,7 @@ from sortgate.cli.output import json_option, print_json, print_table, printable
 from sortgate.cli.plugin_bench import bench
 from sortgate.cli.plugin_new import new
 from sortgate.plugins import RegisteredComponent, Registry, create_registry
-from sortgate.plugins.source import FILE_PREFIX, canonical
+from sortgate.plugins.source import FILE_PREFIX, Source, canonical
 from sortgate.settings import Settings
 
 
@@ -49,17 +49,27 @@ plugins.add_command(bench)
 @plugins.command("list")
 @_options
 def list_components(plugins_dir: Path | None, as_json: bool) -> None:
-    """List every component: the built-in ones, those of installed plugins and of the plugins folder.
+    """List every component, command, reader and observer: built in, of installed plugins and of the plugins folder.
 
     A plugin that cannot be loaded is named on standard error, and the exit status is then 1.
     """
     registry = _registry(plugins_dir)
     found = registry.components()
     if as_json:
-        print_json(found)
+        others = [
+            {"kind": kind, "name": name, "distribution": source.distribution, "version": source.version,
+             "origin": source.origin, "digest": source.digest}
+            for kind, name, source in registry.others()
+        ]  # fmt: skip
+        print_json([*found, *others])
     else:
-        rows = [(each.kind, each.name, _provider(each), ", ".join(each.params)) for each in found]
+        rows: list[tuple[str, ...]] = [
+            (each.kind, each.name, _provider(each), ", ".join(each.params)) for each in found
+        ]
+        rows += [(kind, name, _of(source), "") for kind, name, source in registry.others()]
         print_table(("kind", "name", "from", "parameters"), rows)
+    for name in registry.unmatched:
+        click.echo(f"sortgate: warning: no plugin here is called {printable(name)}, which a list names", err=True)
     for broken in registry.broken:
         click.echo(f"sortgate: error: {printable(str(broken.error))}", err=True)
     if registry.broken:
@@ -85,7 +95,8 @@ def show_component(name: str, plugins_dir: Path | None, models: Path | None, as_
     for broken in registry.broken:
         if broken.source.distribution == plugin:
             raise broken.error
-    if not chosen:
+    others = [each for each in registry.others() if each[2].distribution == plugin]
+    if not chosen and not others:
         chosen = [registry.describe(name)]
     users = bundles_by_component(Settings.from_env(models_dir=models).models_dir)
     if as_json:
@@ -93,8 +104,17 @@ def show_component(name: str, plugins_dir: Path | None, models: Path | None, as_
             {**msgspec.structs.asdict(each), "bundles": users.get((each.distribution, each.name), [])}
             for each in chosen
         ]
-        print_json(shown[0] if chosen[0].name == name else shown)
+        shown += [
+            {"kind": kind, "name": what, "distribution": source.distribution, "version": source.version,
+             "origin": source.origin, "digest": source.digest}
+            for kind, what, source in others
+        ]  # fmt: skip
+        print_json(shown[0] if chosen and chosen[0].name == name else shown)
         return
+    for kind, what, source in others:
+        click.echo(f"{what} ({kind}), from {_of(source)}: {printable(source.origin)}")
+    if others and chosen:
+        click.echo()
     for number, each in enumerate(chosen):
         if number:
             click.echo()
@@ -113,6 +133,10 @@ def _show(component: RegisteredComponent, bundles: list[str]) -> None:
         click.echo(f"source: SHA-256 {component.digest}")
     if bundles:
         click.echo(f"used by: {printable(', '.join(bundles))}")
+
+
+def _of(source: Source) -> str:
+    return f"{source.distribution} {source.version}"
 
 
 def _provider(component: RegisteredComponent) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sortgate.errors import ComponentError, TextError
-from sortgate.types import Prediction
+from sortgate.errors import FOREIGN, ComponentError, TextError
+from sortgate.types import LabelScore, Prediction
 
 
 @dataclass(slots=True)
@@ -58,7 +58,21 @@ class Form(NamedTuple):
 
 TEXT = Form("a string", lambda value: isinstance(value, str))
 TOKENS = Form("a list of strings", lambda value: isinstance(value, list) and set(map(type, value)) <= {str})
-PREDICTION = Form("a Prediction", lambda value: isinstance(value, Prediction))
+
+
+def _is_prediction(value: Any) -> bool:
+    """Whether a result can be made of it; the parts of each LabelScore are left to the post-processor's tests."""
+    return (
+        isinstance(value, Prediction)
+        and (value.label is None or isinstance(value.label, str))
+        and isinstance(value.score, float | int)
+        and 0.0 <= value.score <= 1.0  # false for what is no number
+        and isinstance(value.labels, tuple)
+        and set(map(type, value.labels)) <= {LabelScore}
+    )
+
+
+PREDICTION = Form("a Prediction with a label or None, a score from 0 to 1 and a tuple of LabelScores", _is_prediction)
 
 
 def apply(
@@ -98,7 +112,7 @@ def _batched(component: Any, columns: list[list[Any]], form: Form) -> list[Any] 
         return None
     try:
         made = list(batch(*columns))
-    except Exception:
+    except FOREIGN:
         return None
     return made if len(made) == len(columns[0]) and all(map(form.fits, made)) else None
 
@@ -106,7 +120,7 @@ def _batched(component: Any, columns: list[list[Any]], form: Form) -> list[Any] 
 def _single(step: Step, items: tuple[Any, ...], form: Form) -> Any:
     try:
         made = step.component(*items)
-    except Exception as exc:  # its message, traceback and context may hold the text: only its type is kept
+    except FOREIGN as exc:  # its message, traceback and context may hold the text: only its type is kept
         failure = f"failed: {type(exc).__name__}"
     else:
         if form.fits(made):

@@ -13,7 +13,7 @@ from sortgate.conformance.clock import measure
 from sortgate.conformance.predictions import prediction
 from sortgate.conformance.subject import Settings, Subject
 from sortgate.conformance.target import Target
-from sortgate.errors import ConfigurationError, PluginError, UnknownComponentError
+from sortgate.errors import FOREIGN, ConfigurationError, PluginError, UnknownComponentError
 from sortgate.plugins import KINDS, Kind, create_registry, create_registry_for
 
 
@@ -53,7 +53,7 @@ def bench_components(names: Sequence[str], texts: Sequence[str], options: Mappin
                 raise
             found.append(Bench(each.kind, each.name, left_out=str(error).partition(";")[0]))
             continue
-        except Exception as error:  # only its type: its message may hold a text
+        except FOREIGN as error:  # only its type: its message may hold a text
             found.append(Bench(each.kind, each.name, left_out=f"cannot learn from the texts: {type(error).__name__}"))
             continue
         rows = [subject.arguments(component, item) for item in subject.items(texts)]
@@ -104,7 +104,7 @@ def _made(subject: Subject, component: Any, items: Sequence[Any]) -> list[Any]:
     for item in items:
         try:
             value = subject.call(component, item)
-        except Exception:  # noqa: S112 - that text ends here, as it does in a worker
+        except FOREIGN:
             continue
         if subject.form.fits(value):
             made.append((value, item[1]) if subject.kind == "postprocessor" else value)

@@ -12,6 +12,7 @@ from sortgate.conformance import samples
 from sortgate.conformance.findings import raised, shown
 from sortgate.conformance.predictions import wide
 from sortgate.conformance.subject import Subject
+from sortgate.errors import FOREIGN
 
 #: Bytes of the texts that are compared. Linear code takes 8 times as long for the large one, quadratic code 64 times.
 SMALL, LARGE = 8_192, 65_536
@@ -93,7 +94,7 @@ def _best(subject: Subject, component: Any, item: Any, repeats: int) -> tuple[fl
         started = time.process_time()
         try:
             made = component(*arguments)
-        except Exception as error:
+        except FOREIGN as error:
             failed = raised(error)
         else:
             failed = None if subject.form.fits(made) else f"{type(made).__name__}, not {subject.form.noun}"

@@ -13,6 +13,7 @@ from sortgate.conformance import samples
 from sortgate.conformance.findings import NotApplicableError
 from sortgate.conformance.predictions import LABELS, prediction
 from sortgate.conformance.target import Target
+from sortgate.errors import FOREIGN
 from sortgate.plugins import ComponentSpec, Kind, Learned, LearnedFromLabels, Registry
 
 _FORMS: Mapping[Kind, Form] = {"normalizer": TEXT, "tokenizer": TOKENS, "filter": TOKENS, "postprocessor": PREDICTION}
@@ -130,7 +131,7 @@ class Subject:
         """Return what the component answers, in a form that compares, also between processes."""
         try:
             made = self.call(component, item)
-        except Exception as error:
+        except FOREIGN as error:
             return f"raised {type(error).__name__}"
         return self.written(made)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sortgate.errors import FOREIGN
 from sortgate.explain.reading import beginnings, occluded, run, spans_of
 from sortgate.explain.scale import Scale, probability
 from sortgate.explain.stages import decide, follow
@@ -40,7 +41,7 @@ def short_explanations(
             continue
         try:
             yield short_explanation(classifier, text)
-        except Exception as error:  # the answer stands; only its type, since the message may hold the text
+        except FOREIGN as error:  # the answer stands; only its type, since the message may hold the text
             yield ShortExplanation(skipped=f"explaining failed: {type(error).__name__}")
 
 

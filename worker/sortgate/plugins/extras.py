@@ -49,10 +49,17 @@ class Extras:
             for name in [name for name, (_, of) in known.items() if of == source]:
                 del known[name]
 
+    def take_out(self, name: str) -> None:
+        """Forget the command or reader of that name."""
+        self.commands.pop(name, None)
+        self.readers.pop(name, None)
+
     @staticmethod
     def _add(known: dict[str, tuple[Any, Source]], what: str, name: str, made: Any, source: Source) -> None:
         if name in known:
             raise DuplicateComponentError(
-                f"{what} {name!r} is registered twice: by {known[name][1]} and by {source}; remove one"
+                f"{what} {name!r} is registered twice: by {known[name][1]} and by {source}; remove one",
+                name,
+                (known[name][1].distribution, source.distribution),
             )
         known[name] = made, source

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sortgate.errors import ConfigurationError, PluginLoadError, PluginVersionError
+from sortgate.errors import FOREIGN, ConfigurationError, PluginLoadError, PluginVersionError
 from sortgate.plugins.digest import source_digest
-from sortgate.plugins.source import FILE_PREFIX, Source, canonical
+from sortgate.plugins.source import FILE_PREFIX, Source, canonical, titled
 
 ENTRY_POINTS = "sortgate"
 
@@ -86,8 +86,8 @@ def _unreadable(path: Path, why_not: str) -> Any:
 def _import(point: EntryPoint, source: Source) -> Any:
     try:
         return point.load()
-    except (Exception, SystemExit) as exc:  # whatever a foreign module does at import
-        raise PluginLoadError(f"plugin {source} cannot be imported: {why(exc)}") from exc
+    except FOREIGN as exc:  # whatever a foreign module does at import
+        raise PluginLoadError(f"{titled(source)} cannot be imported: {why(exc)}") from exc
 
 
 def _run_file(path: Path, code: bytes, digest: str) -> ModuleType:
@@ -98,7 +98,7 @@ def _run_file(path: Path, code: bytes, digest: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses and typing look a class's module up by name
     try:
         exec(compile(code, str(path), "exec"), module.__dict__)  # noqa: S102 - running it is what a plugin file is for
-    except (Exception, SystemExit) as exc:
+    except FOREIGN as exc:
         del sys.modules[name]
         raise PluginLoadError(f"plugin file {path} cannot be imported: {why(exc)}") from exc
     return module

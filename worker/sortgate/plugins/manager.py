@@ -11,12 +11,13 @@ from typing import Any
 
 import pluggy
 
-from sortgate.errors import DuplicateComponentError, PluginError, PluginLoadError
+from sortgate.errors import FOREIGN, PluginError, PluginLoadError
 from sortgate.plugins import specs
 from sortgate.plugins.components import ComponentRecord, Factory, Kind
 from sortgate.plugins.found import Pins, find_distributions, find_files, one_line, why
 from sortgate.plugins.observers import OBSERVER_HOOKS, Observers
 from sortgate.plugins.registry import BUILTIN, Broken, Registry, Source, canonical
+from sortgate.plugins.source import titled
 
 Hooks = Mapping[str, Callable[[Registry, Source], Callable[..., None]]]
 #: Hook, and what its ``register`` argument does for a plugin.
@@ -64,7 +65,7 @@ def create_registry(
     Raises:
         ConfigurationError: ``plugins_dir`` is no readable folder.
         PluginLoadError: importing a plugin or calling one of its hooks failed; names both.
-        DuplicateComponentError: two distributions registered one name.
+        DuplicateComponentError: two distributions registered one name, and ``only`` names one of them.
     """
     registry = Registry(allow, block, strict=strict)
     named = None if only is None else frozenset(map(canonical, only))
@@ -111,9 +112,11 @@ def _load(
     hooks: Hooks,
 ) -> None:
     """Load the chosen plugins (None: all that may be) into the registry; a failure of one that is needed is raised."""
+    seen: set[str] = set()
 
     def wanted(distribution: str) -> bool:
         name = canonical(distribution)
+        seen.add(name)
         return registry.allows(name) and (chosen is None or name in chosen)
 
     from sortgate import __version__
@@ -124,17 +127,17 @@ def _load(
     for source, load in (*find_distributions(wanted), *find_files(folder, wanted, pins)):
         key = f"{source.distribution}:{source.origin}"
         try:
+            registry.sources[key] = source
             _register(manager, load(), key, source)
             _collect(manager, key, source, registry, hooks)
-        except DuplicateComponentError:
-            raise  # which of the two is meant cannot be told
         except PluginError as error:
-            if source.distribution in needed:
+            if source.distribution in needed or registry.contested(error, needed):
                 raise
             if manager.has_plugin(key):
                 manager.unregister(name=key)
             registry.drop(source)
             registry.broken.append(Broken(source, error))
+    registry.unmatched = sorted(((registry.allow or frozenset()) | registry.block) - seen - {BUILTIN})
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, key: str, source: Source) -> None:
@@ -144,12 +147,12 @@ def _register(manager: pluggy.PluginManager, plugin: Any, key: str, source: Sour
         manager.register(plugin, name=key)
         manager.check_pending()
     except (pluggy.PluginValidationError, ValueError) as exc:
-        message = f"plugin {source} does not fit Sortgate's hooks: {one_line(exc)}"
+        message = f"{titled(source)} does not fit Sortgate's hooks: {one_line(exc)}"
         mistyped = re.search(r"unknown hook '(\w+)'", str(exc))
         near = difflib.get_close_matches(mistyped[1], known, n=1) if mistyped else []
         raise PluginLoadError(f"{message}; did you mean {near[0]!r}?" if near else message) from exc
     if not manager.get_hookcallers(plugin):
-        raise PluginLoadError(f"plugin {source} implements no hook: mark one of {', '.join(known)} with @hookimpl")
+        raise PluginLoadError(f"{titled(source)} implements no hook: mark one of {', '.join(known)} with @hookimpl")
 
 
 def _collect(manager: pluggy.PluginManager, key: str, source: Source, registry: Registry, hooks: Hooks) -> None:
@@ -161,8 +164,8 @@ def _collect(manager: pluggy.PluginManager, key: str, source: Source, registry: 
             call(register=registrar(registry, source))
         except PluginError:
             raise
-        except Exception as exc:
-            raise PluginLoadError(f"plugin {source} failed in {hook}: {why(exc)}") from exc
+        except FOREIGN as exc:
+            raise PluginLoadError(f"{titled(source)} failed in {hook}: {why(exc)}") from exc
 
 
 class _Registrar:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pluggy
 
+from sortgate.errors import FOREIGN
+
 logger = logging.getLogger(__name__)
 
 #: Hooks that tell, in place of registering something.
@@ -40,6 +42,10 @@ class Observers:
         """Return whether anybody wants to be told of ``hook``."""
         return any(True for _ in self._implementations(hook))
 
+    def listed(self) -> list[tuple[str, str]]:
+        """Return hook and plugin of each observer, the plugin as the manager names it."""
+        return [(hook, each.plugin_name) for hook in OBSERVER_HOOKS for each in self._implementations(hook)]
+
     def __bool__(self) -> bool:
         return any(map(self.of, OBSERVER_HOOKS))
 
@@ -49,7 +55,7 @@ class Observers:
             plugin = implementation.plugin_name
             try:
                 implementation.function(*(told[name] for name in implementation.argnames))
-            except (Exception, SystemExit) as exc:  # one that wants to end the process ends nothing, either
+            except FOREIGN as exc:  # one that wants to end the process ends nothing, either
                 self._failed(hook, plugin, exc)
             else:
                 self._streaks[plugin] = 0

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from sortgate.errors import (
+    FOREIGN,
     ComponentParamsError,
     DuplicateComponentError,
     PluginError,
@@ -68,6 +69,8 @@ class Registry:
         block: plugins that may not.
         strict: a bundle's plugins must have the very source that it was made with.
         broken: plugins that could not be loaded, and that nobody has needed so far.
+        unmatched: names on both lists that are no plugin's here.
+        sources: where plugins come from, by the names that the observers have for them.
         extras: commands and readers.
         observers: who wants to be told what happens.
     """
@@ -79,6 +82,8 @@ class Registry:
         self.block = frozenset(map(canonical, block))
         self.strict = strict
         self.broken: list[Broken] = []
+        self.unmatched: list[str] = []
+        self.sources: dict[str, Source] = {}
         self.extras = Extras()
         self.observers = Observers()
         self._entries: dict[str, _Entry] = {}
@@ -104,11 +109,24 @@ class Registry:
             raise PluginLoadError(f"{source} registers {name!r} with a factory that cannot be called")
         if name in self._entries:
             raise DuplicateComponentError(
-                f"component {name!r} is registered twice: by {self._entries[name].source} and by {source}; remove one"
+                f"component {name!r} is registered twice: by {self._entries[name].source} and by {source}; remove one",
+                name,
+                (self._entries[name].source.distribution, source.distribution),
             )
         if problem := check_specifier(compatible):
             raise PluginLoadError(f"{source} registers {name!r} as compatible with {problem}")
         self._entries[name] = _Entry(kind, name, factory, source, compatible)
+
+    def contested(self, error: PluginError, needed: Collection[str]) -> bool:
+        """Take out what two plugins have registered under one name; returns whether one of them is needed.
+
+        Which of the two is meant cannot be told, so neither is had: who asks for it is told why.
+        """
+        if not isinstance(error, DuplicateComponentError):
+            return False
+        self._entries.pop(error.name, None)
+        self.extras.take_out(error.name)
+        return any(distribution in needed for distribution in error.distributions)
 
     def drop(self, source: Source) -> None:
         """Forget what a plugin has registered."""
@@ -118,6 +136,13 @@ class Registry:
     def components(self) -> list[RegisteredComponent]:
         """List what is registered, by kind and name."""
         return [_describe(entry) for entry in sorted(self._entries.values(), key=lambda e: (e.kind, e.name))]
+
+    def others(self) -> list[tuple[str, str, Source]]:
+        """List what is registered beside components: command, reader or observer, its name, and the plugin."""
+        found = [("command", name, source) for name, (_, source) in self.extras.commands.items()]
+        found += [("reader", name, source) for name, (_, source) in self.extras.readers.items()]
+        found += [("observer", hook, self.sources[key]) for hook, key in self.observers.listed() if key in self.sources]
+        return sorted(found, key=lambda each: (each[0], each[1], each[2].distribution))
 
     def describe(self, name: str) -> RegisteredComponent:
         """Return one component of the list; raises UnknownComponentError."""
@@ -169,7 +194,7 @@ class Registry:
                 component.restore(state)
             except SortgateError:
                 raise
-            except Exception as exc:
+            except FOREIGN as exc:
                 raise PluginError(
                     f"component {record.name!r} cannot read its learned state: {type(exc).__name__}"
                 ) from exc
@@ -273,7 +298,7 @@ def _make(entry: _Entry, params: dict[str, Any]) -> Any:
         raise
     except (TypeError, ValueError) as exc:
         raise ComponentParamsError(f"component {entry.name!r} refuses its parameters: {exc}") from exc
-    except Exception as exc:
+    except FOREIGN as exc:
         raise PluginLoadError(
             f"component {entry.name!r} of {entry.source} cannot be made: {type(exc).__name__}: {exc}"
         ) from exc

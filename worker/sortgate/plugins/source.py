@@ -25,6 +25,11 @@ class Source:
         return f"{self.distribution} {self.version}"
 
 
+def titled(source: Source) -> str:
+    """Return a plugin at the beginning of a sentence."""
+    return str(source).removeprefix("the ") if source.distribution.startswith(FILE_PREFIX) else f"plugin {source}"
+
+
 def canonical(name: str) -> str:
     """Return a distribution's name as PEP 503 compares it; plugin files become ``file:<name>.py``."""
     if name.startswith(FILE_PREFIX):

@@ -48,6 +48,10 @@ class WorkerObservers:
         registry = create_registry_for([], **settings.plugin_options())
         for broken in registry.broken:
             logger.warning("%s; the worker goes on without it", broken.error)
+        for name in registry.unmatched:
+            logger.warning(
+                "no plugin here is called %s, which SORTGATE_PLUGINS or SORTGATE_PLUGINS_BLOCKED names", name
+            )
         return cls(registry.observers)
 
     @property

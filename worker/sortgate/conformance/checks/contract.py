@@ -10,7 +10,7 @@ from typing import Any
 from sortgate.conformance import samples
 from sortgate.conformance.findings import CheckError, raised, shown
 from sortgate.conformance.subject import Subject
-from sortgate.errors import ComponentParamsError, PluginError, PluginLoadError
+from sortgate.errors import FOREIGN, ComponentParamsError, PluginError, PluginLoadError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+\.v[1-9][0-9]*")
 _LONGEST_NAME = 64
@@ -69,7 +69,7 @@ def creation(subject: Subject) -> None:
         raise CheckError(given, f"a component that has {', '.join(has)} only", advice)
     try:
         subject.teach(component)
-    except Exception as error:
+    except FOREIGN as error:
         advice = "fit must take any texts, or token lists for a filter"
         raise CheckError("generated texts to learn from", raised(error), advice) from None
 
@@ -105,6 +105,6 @@ def _judge(subject: Subject, parameter: str, value: Any, texts: list[str]) -> No
         subject.teach(component)
         for item in subject.items(texts):
             subject.call(component, item)
-    except Exception as error:
+    except FOREIGN as error:
         came = f"a component that fails only later, with {raised(error)}"
         raise CheckError(given, came, advice) from None

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from sortgate.conformance.checks.processes import process
 from sortgate.conformance.findings import CheckError, apart, raised, shown
 from sortgate.conformance.subject import Subject
+from sortgate.errors import FOREIGN
 
 _UNPACK: tuple[Callable[[bytes], bytes], ...] = (
     zlib.decompress,
@@ -33,7 +34,7 @@ def state_format(subject: Subject) -> None:
     given = "generated texts to learn from, then state()"
     try:
         state = subject.component.state()
-    except Exception as error:
+    except FOREIGN as error:
         raise CheckError(given, raised(error), "return what fit has learned, as bytes") from None
     if type(state) is not bytes:
         raise CheckError(given, type(state).__name__, "return bytes: JSON in UTF-8, say")
@@ -54,7 +55,7 @@ def is_pickle(data: bytes) -> bool:
     for unpack in _UNPACK:
         try:
             inner = unpack(data)
-        except Exception:  # noqa: S112 - not packed that way
+        except FOREIGN:
             continue
         if inner and _reads_as_pickle(inner):
             return True
@@ -64,7 +65,7 @@ def is_pickle(data: bytes) -> bool:
 def _reads_as_pickle(data: bytes) -> bool:
     try:
         steps = [opcode.name for opcode, _, _ in pickletools.genops(data)]
-    except Exception:  # whatever bytes that are none lead to
+    except FOREIGN:  # whatever bytes that are none lead to
         return False
     return data[:1] == b"\x80" or len(steps) > 2
 
@@ -78,7 +79,7 @@ def state(subject: Subject) -> None:
         raise CheckError("state() twice", "other bytes the second time", "write the state in a fixed order")
     try:
         other = subject.another(first)
-    except Exception as error:
+    except FOREIGN as error:
         raise CheckError(given, raised(error), "let restore take what state returns") from None
     for index, answer in subject.steady.items():
         made = subject.answer(other, subject.core[index])
@@ -104,11 +105,11 @@ def damage(subject: Subject) -> None:
         component = subject.make()
         try:
             component.restore(data)
-        except Exception:  # noqa: S112 - as it should
+        except FOREIGN:
             continue
         try:
             written = component.state()
-        except Exception as error:
+        except FOREIGN as error:
             raise CheckError(what, f"no error; later state() says {raised(error)}", advice) from None
         if written != data:
             raise CheckError(what, "no error, and a component with another state than those bytes", advice)

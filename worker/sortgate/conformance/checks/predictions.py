@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from sortgate.conformance.findings import CheckError, shown
 from sortgate.conformance.subject import Subject
-from sortgate.types import Prediction
+from sortgate.errors import FOREIGN
+from sortgate.types import LabelScore, Prediction
 
 
 def _pairs(subject: Subject) -> Iterator[tuple[Prediction, Prediction]]:
@@ -14,9 +15,15 @@ def _pairs(subject: Subject) -> Iterator[tuple[Prediction, Prediction]]:
     for item in subject.core:
         try:
             made = subject.call(subject.component, item)
-        except Exception:  # noqa: S112 - another check's matter
+        except FOREIGN:
             continue
-        yield item[0], made
+        if isinstance(made, Prediction) and _has_scores(made):
+            yield item[0], made
+
+
+def _has_scores(made: Prediction) -> bool:
+    """Whether the scores can be looked at: what they say is this check's matter, what else it is, another's."""
+    return isinstance(made.labels, tuple) and all(isinstance(entry, LabelScore) for entry in made.labels)
 
 
 def _all(subject: Subject, wrong: Callable[[Prediction, Prediction], str | None], advice: str) -> None:

@@ -10,6 +10,7 @@ from sortgate.conformance.checks.processes import paces
 from sortgate.conformance.findings import CheckError, raised, shown
 from sortgate.conformance.predictions import wide
 from sortgate.conformance.subject import Subject
+from sortgate.errors import FOREIGN
 from sortgate.types import LabelScore, Prediction
 
 #: Times that a text may grow. NFKC makes 18 characters of U+FDFA, and no other mapping of Unicode more of any.
@@ -78,7 +79,7 @@ def _survives(subject: Subject, cases: Iterator[tuple[str, Any]] | Sequence[tupl
     for given, item in cases:
         try:
             made = subject.call(subject.component, item)
-        except Exception as error:
+        except FOREIGN as error:
             raise CheckError(given, raised(error), advice) from None
         if not subject.form.fits(made):
             raise CheckError(given, f"{type(made).__name__} {shown(made)}", f"return {subject.form.noun}")
