@@ -27,7 +27,7 @@ def test_round_trip(toy_bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format_version": 4}, "bundle format 4 is not known here (known: 1, 2, 3)"),
+        ({"format_version": 5}, "bundle format 5 is not known here (known: 1, 2, 3, 4)"),
         ({"format_version": "1"}, "format_version"),
         ({"format_version": None}, "format_version"),
         ({"name": "../up"}, "name"),
@@ -59,7 +59,7 @@ def test_round_trip(toy_bundle: Path) -> None:
         ({"files": {"model.onnx": "00"}}, "digest"),
         ({"files": {}}, "digest"),
         ({"text": {}}, "normalizers"),
-        ({"new_in_format_4": 1}, "unknown field"),
+        ({"new_in_format_5": 1}, "unknown field"),
     ],
 )
 def test_impossible_fields_are_refused(fields: dict[str, Any], change: dict[str, Any], says: str) -> None:

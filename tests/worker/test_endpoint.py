@@ -13,10 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sortgate.errors import ConfigurationError
+from sortgate.plugins.observers import Observers
 from sortgate.settings import Settings
 from sortgate.worker.endpoint import Endpoint
 from sortgate.worker.figures import BatchFigures, QueueFigures, count_waits
 from sortgate.worker.metrics import OWN, WHOLE, WORKER
+from sortgate.worker.observing import WorkerObservers
 from sortgate.worker.report import Monitor, QueueReport
 from sortgate.worker.state import QueueState
 
@@ -71,6 +73,9 @@ def test_every_metric_of_the_table_is_scraped_with_its_type_labels_and_help(
     figures.answered(
         2, BatchFigures(10, 3, 0.01, 0.02, count_waits([5.0, 5.0]), 0.01, 0, [("a.b.v1", "a 1.0", 0.1, 2)])
     )
+    observers = Observers()
+    observers.failures["sortgate_batch_done", "file:a.py"] = 1
+    monitor.observers = WorkerObservers(observers)
     monitor.loaded([("q", "m/1", "f")])
     monitor.turned([report(figures, in_flight=3)], 1)
     status, kind, body = get(endpoint, "/metrics")

@@ -82,9 +82,8 @@ class LazyGroup(click.Group):
     """Finds commands by name and imports only the one that is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names of all commands, those of other distributions included."""
-        known = {*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group=COMMANDS_GROUP))}
-        return sorted({*known, *_added_commands()})
+        """Return the names of all commands, those of other distributions included, without those of plugins."""
+        return sorted({*_COMMANDS, *_TRAINING, *(point.name for point in entry_points(group=COMMANDS_GROUP))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; one whose libraries are absent says how to install them."""
@@ -102,12 +101,8 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the overview without importing any command."""
-        about = {
-            name: command.get_short_help_str(90) or f"Added by {source}."
-            for name, (command, source) in _added_commands().items()
-        }
-        about |= {point.name: f"Added by {point.module}." for point in entry_points(group=COMMANDS_GROUP)}
+        """Write the overview without importing any command; those of plugins stand in ``sortgate plugins list``."""
+        about = {point.name: f"Added by {point.module}." for point in entry_points(group=COMMANDS_GROUP)}
         about |= _TRAINING | {name: line for name, (_, line, _) in _COMMANDS.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(about.items()))
@@ -116,8 +111,8 @@ class LazyGroup(click.Group):
 def _added_commands() -> dict[str, tuple[click.Command, Any]]:
     """Return the commands of plugins and where they come from, which loads the plugins that may be.
 
-    So it is asked only for the overview, and for a name that is known otherwise to nobody. What is wrong with a plugin
-    is a warning here: ``sortgate plugins list`` fails with it.
+    So it is asked only for a name that is known otherwise to nobody, and never for the overview: looking for help runs
+    nobody's code. What is wrong with a plugin is a warning here: ``sortgate plugins list`` fails with it.
     """
     from sortgate.settings import Settings
 
@@ -168,7 +163,9 @@ def _load(point: EntryPoint, install: str, package: str) -> click.Command:
 Examples:
   sortgate train tickets.csv --out models/tickets
   sortgate worker --models models --queues tickets
-  sortgate submit texts.txt --queue tickets && sortgate results --queue tickets""",
+  sortgate submit texts.txt --queue tickets && sortgate results --queue tickets
+
+  Plugins may add commands: sortgate plugins list""",
 )
 @click.version_option(__version__, prog_name="sortgate")
 def main() -> None:
