@@ -102,11 +102,12 @@ def test_deleted_and_foreign_entries_do_no_harm(redis_url: str, redis: Any) -> N
     ((_, entries),) = redis.xreadgroup(keys.COLLECTORS, "crashed", {keys.results(Q): ">"}, count=1)
     redis.xdel(keys.results(Q), entries[0][0])
     redis.xadd(keys.results(Q), {b"what": b"\xff"})
+    redis.xadd(keys.results(Q), {"id": "deep", "status": "ok", "explanation": '{"a":' * 10_000})
     with Client(redis_url, Q) as client:
         time.sleep(0.05)
         found = list(client.results(timeout=0.2, claim_idle_s=0.01))
     assert [result.id for result in found[:2]] == ids[1:]
-    assert [(result.status, result.code) for result in found[2:]] == [("error", "bad_result")]
+    assert [(result.status, result.code) for result in found[2:]] == [("error", "bad_result")] * 2
     assert left(redis) == (0, 0)
 
 

@@ -73,8 +73,9 @@ def test_each_plugin_passes_its_tests_alone(create_environment: Callable[..., An
     plugin.install("pytest", "hypothesis", "pytest-timeout")
     absent = ("celery", "onnxruntime", "torch", "sortgate_training")
     assert plugin.has(*absent) == dict.fromkeys(absent, False)
-    tests = plugin.folder / "tests"
+    sources, tests = plugin.folder / "sources", plugin.folder / "sources/tests"
     shutil.copytree(PLUGINS[name] / "tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PLUGINS[name] / "README.md", sources)  # some run what it shows
     done = plugin.run("python", "-m", "pytest", "-q", "-W", "error", "--import-mode=importlib", str(tests), timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout

@@ -474,7 +474,7 @@ class Thing:
         scores = [(entry.label, entry.score * (3 if entry.label == "billing" else 1)) for entry in prediction.labels]
         labels = tuple(LabelScore(*pair) for pair in sorted(scores, key=lambda pair: -pair[1]))
         if not labels or prediction.label is None: return replace(prediction, labels=labels)
-        return replace(prediction, label=labels[0].label, score=labels[0].score, labels=labels)
+        return replace(prediction, label=labels[0].label, score=min(1.0, labels[0].score), labels=labels)
 """,
         "not from 0 to 1",
     ),

@@ -197,5 +197,5 @@ def parse_result(fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> Resul
         if "explanation" in values:
             known["explanation"] = _explanation_decoder.decode(values["explanation"])
         return Result(**known, extra={k: v for k, v in values.items() if k not in _RESULT_FIELDS})
-    except (KeyError, ValueError, msgspec.MsgspecError) as error:
+    except (KeyError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise MessageError("bad_result", f"not a result of wire format {WIRE_VERSION}: {error!r}") from None
