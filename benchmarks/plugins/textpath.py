@@ -82,7 +82,7 @@ def steps_of(texts: list[str]) -> dict[str, Callable[[], Any]]:
     usual = default.normalizers
     return {
         "default word path": path(*usual),
-        "words alone": alone(default.tokenizer[1]),
+        "words alone": alone(default.tokenizer.component),
         **{name: alone(component) for name, component in pure.items()},
         "all normalizers, more than that": path(*map(Step, pure, pure.values())),
         "dispatch, batch form": path(*usual, Step("bench.identity.v1", BatchedIdentity())),
