@@ -139,3 +139,9 @@ def test_a_phone_need_not_scroll_sideways_and_nothing_is_asked_for(
     events = json.loads(log.read_text())["events"]
     starts = [event["params"] for event in events if "initiator" in event.get("params", {})]
     assert {start["url"] for start in starts if start["initiator"] != "not an origin"} == set()
+
+
+def test_control_characters_are_shown_as_their_pictures(toy_classifier: Classifier) -> None:
+    page = render_page(toy_classifier.explain("hello \x1b[31mworld\x07 \x7f")).decode()
+    assert "\u241b[31mworld\u2407 \u2421" in page
+    assert {character for character in page if ord(character) < 32 or character == "\x7f"} <= {"\n", "\t", "\r"}

@@ -11,6 +11,8 @@ from sortgate.explain.sections import decisions_list, labels_table, stages_list,
 from sortgate.explain.shades import answer, mark, signed, strengths, sums
 from sortgate.explain.style import STYLE
 
+#: A text may hold what HTML must not: shown as its picture, U+2400 and on.
+_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
 _KINDS = {1: "f", -1: "a", 0: "n"}
 _LEGEND = (
     "<ul class=legend>"
@@ -33,7 +35,7 @@ def render_page(explanation: Explanation) -> bytes:
         f'<link rel="icon" href="data:,"><title>{name}: one text explained</title><style>{STYLE}</style></head>'
         f"<body><main>{_head(explanation)}{body}</main></body></html>\n"
     )
-    return page.encode("utf-8", "replace")
+    return page.translate(_CONTROLS).encode("utf-8", "replace")
 
 
 def _head(explanation: Explanation) -> str:

@@ -216,7 +216,9 @@ class QueueConsumer:
     def _on_swept(self, reply: Any) -> None:
         raise_error(reply)
         if reply:
-            logger.info("queue %s: took over %d texts whose lease had run out", self.queue, len(reply))
+            logger.info(
+                "queue %s: took over %d texts that were handed back, or whose lease had run out", self.queue, len(reply)
+            )
             self.figures.counts["reclaimed"] += len(reply)
             self.figures.counts["redelivered"] += sum(deliveries > 1 for _, _, deliveries, _ in reply)
             self._accept(reply, counted=False)
