@@ -219,11 +219,13 @@ def test_a_built_in_command_is_no_plugin_s_and_loads_none(folder: Path, capsys: 
 
 def test_what_is_registered_twice_is_nobody_s_and_named_with_both(folder: Path) -> None:
     for code in (COMMAND, READER, COMPONENT):
-        for name in ("one", "two"):
+        for name in ("one", "two", "zhree"):
             (folder / f"{name}.py").write_text(code)
-        (broken,) = create_registry(plugins_dir=folder).broken
-        assert isinstance(broken.error, DuplicateComponentError)
-        assert re.search(r"one\.py and by the plugin file .*two\.py", str(broken.error))
+        registry = create_registry(plugins_dir=folder)
+        assert {type(broken.error) for broken in registry.broken} == {DuplicateComponentError}
+        said = [re.findall(r"(\w+\.py) and by .*?(\w+\.py); remove one", str(each.error)) for each in registry.broken]
+        assert said == [[("one.py", "two.py")], [("one.py", "zhree.py")]]
+        assert not registry.others()
         with pytest.raises(DuplicateComponentError):
             create_registry(plugins_dir=folder, only={"one.py", "two.py"})
     registry = create_registry(plugins_dir=folder)

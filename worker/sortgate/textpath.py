@@ -15,7 +15,7 @@ import msgspec
 from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
 from sortgate.errors import FOREIGN, ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
 from sortgate.pieces import ID_BYTES, Pieces, pack_ids
-from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned, LearnedFromLabels
+from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned, LearnedFromLabels, keeps_state
 from sortgate.plugins.registry import Registry
 from sortgate.textconfig import TextConfig, TextLimits, TextRecords
 from sortgate.types import Prediction, PredictionError
@@ -162,7 +162,7 @@ class TextPath:
             raise ValueError("a text path made from bare components cannot be recorded; use create or restore")
         made: dict[Kind, list[ComponentRecord]] = {"normalizer": [], "tokenizer": [], "filter": [], "postprocessor": []}
         for kind, index, step in self._steps():
-            state = state_file(kind, index) if isinstance(step.component, Learned | LearnedFromLabels) else None
+            state = state_file(kind, index) if keeps_state(step.component) else None
             made[kind].append(registry.record(kind, self._specs[kind][index], state))
         return TextRecords(made["normalizer"], made["tokenizer"][0], made["filter"], made["postprocessor"])
 
@@ -177,7 +177,7 @@ class TextPath:
         return {
             state_file(kind, index + before_postprocessors * (kind == "postprocessor")): _state(step)
             for kind, index, step in self._steps()
-            if isinstance(step.component, Learned | LearnedFromLabels)
+            if keeps_state(step.component)
         }
 
     def fit(self, texts: Sequence[str], *, min_count: int = 2, max_size: int = 50_000) -> None:
@@ -374,7 +374,7 @@ def _as_step(step: Step | tuple[str, Any]) -> Step:
 
 def _step(kind: Kind, name: str, component: Any, registry: Registry) -> Step:
     source = registry.origin(name)
-    return Step(name, component, kind, "" if source is None else f"{source.distribution} {source.version}")
+    return Step(name, component, kind, "" if source is None else source.release)
 
 
 def _wants_text(step: Step) -> bool:
@@ -390,14 +390,12 @@ def _state(step: Step) -> bytes:
         if isinstance(state, bytes):
             return state
         problem = f"state() returned {type(state).__name__}, not bytes"
-    origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
-    raise PluginError(f"component {step.name} cannot write what it learned: {problem}{origin}")
+    raise PluginError(f"component {step.name} cannot write what it learned: {problem}{step.origin}")
 
 
 def _cannot_learn(step: Step, exc: BaseException) -> PluginError:
     # again only its type: its message may hold a text
-    origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
-    return PluginError(f"component {step.name} cannot learn from the texts: {type(exc).__name__}{origin}")
+    return PluginError(f"component {step.name} cannot learn from the texts: {type(exc).__name__}{step.origin}")
 
 
 def _has_failed(item: Any) -> bool:

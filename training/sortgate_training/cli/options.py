@@ -126,12 +126,9 @@ def cores() -> int:
 
 def load_bundle(bundle: Path, plugins_dir: Path | None, threads: int | None) -> Classifier:
     """Load a bundle with the plugins that it names."""
-    from sortgate.bundle import Bundle
     from sortgate.inference import Classifier
-    from sortgate.plugins import create_registry_for
 
-    registry = create_registry_for(Bundle.open(bundle, verify=False).manifest.text, **plugins(plugins_dir))
-    return Classifier.load(bundle, threads=threads or cores(), registry=registry)
+    return Classifier.load(bundle, threads=threads or cores(), plugins_dir=plugins_dir)
 
 
 def command_line(context: click.Context) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from sortgate.errors import DataError
-from sortgate_training.columns import TextAndLabel, choose_names, choose_text
-from sortgate_training.readers.lines import Row, label_of, text_of
+from sortgate.plugins.specs import RowReader
+from sortgate_training.readers.lines import Row, labelled, texts_alone
 
-#: What reads a file: its rows, each from column to value.
-RowReader = Callable[[Path], Iterable[Mapping[str, Any]]]
 #: Suffix to what reads such files, and the plugin that it comes from.
 Readers = Mapping[str, tuple[RowReader, object]]
 
@@ -32,12 +30,7 @@ def read_added(path: Path, suffix: str, text_column: str | None, label_column: s
     Raises:
         DataError: the file cannot be read, the plugin's reader failed, or a row lacks a column.
     """
-    names: TextAndLabel | None = None
-    for where, row in _rows(path, suffix):
-        if names is None:
-            names = choose_names(path, list(row), text_column, label_column)
-        _check_names(where, row, (names.text, names.label))
-        yield text_of(where, names.text, row[names.text]), label_of(where, names.label, row[names.label])
+    yield from labelled(path, _rows(path, suffix), text_column, label_column)
 
 
 def read_added_texts(path: Path, suffix: str, text_column: str | None) -> Iterator[str]:
@@ -46,11 +39,7 @@ def read_added_texts(path: Path, suffix: str, text_column: str | None) -> Iterat
     Raises:
         DataError: as :func:`read_added`.
     """
-    name: str | None = None
-    for where, row in _rows(path, suffix):
-        name = name or choose_text(path, list(row), text_column)
-        _check_names(where, row, (name,))
-        yield text_of(where, name, row[name])
+    yield from texts_alone(path, _rows(path, suffix), text_column)
 
 
 def added_names(path: Path, suffix: str) -> list[str]:
@@ -83,9 +72,3 @@ def _rows(path: Path, suffix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     except (Exception, SystemExit) as error:  # a message may hold a row
         after = f" after row {number}" if number else ""
         raise DataError(f"{path}: the reader of {source} failed{after}: {type(error).__name__}") from error
-
-
-def _check_names(where: str, row: Mapping[str, object], names: Iterable[str]) -> None:
-    for name in names:
-        if name not in row:
-            raise DataError(f"{where} has no {name!r}; it has {', '.join(map(repr, row)) or 'nothing'}")

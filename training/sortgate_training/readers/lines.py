@@ -16,6 +16,8 @@ from sortgate_training.readers.files import BadLineError, decoded_lines, not_utf
 #: One label, or the list that the file holds.
 Label = str | tuple[str, ...]
 Row = tuple[str, Label]
+#: Where each item stands, in words, and its values by column.
+Items = Iterable[tuple[str, Mapping[str, object]]]
 
 _FASTTEXT_LABEL = re.compile(r"(?<!\S)__label__(\S+)\s*")
 
@@ -26,12 +28,7 @@ def read_json_lines(path: Path, file: BinaryIO, text_column: str | None, label_c
     Raises:
         DataError: see :func:`sortgate_training.readers.read_rows`.
     """
-    names: TextAndLabel | None = None
-    for where, item in _objects(path, file):
-        if names is None:
-            names = choose_names(path, list(item), text_column, label_column)
-        _check_names(where, item, (names.text, names.label))
-        yield text_of(where, names.text, item[names.text]), label_of(where, names.label, item[names.label])
+    yield from labelled(path, _objects(path, file), text_column, label_column)
 
 
 def read_json_texts(path: Path, file: BinaryIO, text_column: str | None) -> Iterator[str]:
@@ -40,8 +37,31 @@ def read_json_texts(path: Path, file: BinaryIO, text_column: str | None) -> Iter
     Raises:
         DataError: see :func:`sortgate_training.readers.read_texts`.
     """
+    yield from texts_alone(path, _objects(path, file), text_column)
+
+
+def labelled(path: Path, items: Items, text_column: str | None, label_column: str | None) -> Iterator[Row]:
+    """Yield the rows of items that have their columns by name.
+
+    Raises:
+        DataError: an item lacks a column, or holds there what is no text or label.
+    """
+    names: TextAndLabel | None = None
+    for where, item in items:
+        if names is None:
+            names = choose_names(path, list(item), text_column, label_column)
+        _check_names(where, item, (names.text, names.label))
+        yield text_of(where, names.text, item[names.text]), label_of(where, names.label, item[names.label])
+
+
+def texts_alone(path: Path, items: Items, text_column: str | None) -> Iterator[str]:
+    """Yield the texts of items that may have labels.
+
+    Raises:
+        DataError: as :func:`labelled`.
+    """
     name: str | None = None
-    for where, item in _objects(path, file):
+    for where, item in items:
         name = name or choose_text(path, list(item), text_column)
         _check_names(where, item, (name,))
         yield text_of(where, name, item[name])

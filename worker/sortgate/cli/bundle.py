@@ -11,8 +11,6 @@ import msgspec
 from sortgate.bundle import ANYONE, Bundle, Manifest, Trust, check_onnx, sign_bundle, signers
 from sortgate.bundle.keys import create_key
 from sortgate.cli.output import json_option, print_json, print_table
-from sortgate.plugins import create_registry_for
-from sortgate.settings import Settings
 
 
 @click.group()
@@ -90,9 +88,9 @@ def verify(
     from sortgate.inference import Classifier
     from sortgate.inference.golden import replay_golden
 
-    settings = Settings.from_env(plugins_dir=plugins_dir, plugins_strict=plugins_strict)
-    registry = create_registry_for(found.manifest.text, **settings.plugin_options())
-    classifier = Classifier.load(found.path, verify=False, golden=False, trust=trust, registry=registry)
+    classifier = Classifier.load(
+        found.path, verify=False, golden=False, trust=trust, plugins_dir=plugins_dir, plugins_strict=plugins_strict
+    )
     texts = replay_golden(classifier, found.read(found.manifest.golden), where=str(found.path / found.manifest.golden))
     report = {
         "model": found.model_name,

@@ -16,7 +16,7 @@ from sortgate.errors import DataError
 from sortgate.types import Prediction
 
 if TYPE_CHECKING:
-    from sortgate.inference import Classifier
+    pass
 
 
 @click.command(
@@ -46,7 +46,9 @@ def classify(
     """Classify the texts of a file, or of standard input, with a bundle."""
     chosen = cast("Format", form or ("jsonl" if source.endswith(".jsonl") else "text"))
     with open_lines(source) as file:
-        classifier = _load(bundle, threads, plugins_dir)
+        from sortgate.inference import Classifier  # takes half a second: not for --help
+
+        classifier = Classifier.load(bundle, threads=threads, plugins_dir=plugins_dir)
         lines = readable = 0
         with progress("classifying") as advance:
             for chunk in read_lines(file, chosen, text_field):
@@ -60,18 +62,6 @@ def classify(
     if not readable:
         what = f"none of the {lines} lines could be read; is --format {chosen} right?" if lines else "no lines"
         raise DataError(f"{'standard input' if source == '-' else source}: {what}")
-
-
-def _load(bundle: Path, threads: int, plugins_dir: Path | None) -> Classifier:
-    from sortgate.bundle import Bundle
-    from sortgate.inference import Classifier  # takes half a second: not for --help
-    from sortgate.plugins import create_registry_for
-    from sortgate.settings import Settings
-
-    settings = Settings.from_env(plugins_dir=plugins_dir)
-    found = Bundle.open(bundle, verify=False)
-    registry = create_registry_for(found.manifest.text, **settings.plugin_options())
-    return Classifier.load(found.path, threads=threads, registry=registry)
 
 
 def _answer(line: Line, predictions: Iterator[Prediction]) -> bytes:

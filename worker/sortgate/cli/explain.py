@@ -13,7 +13,6 @@ from sortgate.errors import DataError, TextError
 
 if TYPE_CHECKING:
     from sortgate.explain import Method
-    from sortgate.inference import Classifier
 
 
 @click.command(
@@ -57,7 +56,10 @@ def explain(
     if (text is None) == (file is None):
         raise click.UsageError("give one text: as TEXT, as - for standard input, or with --file.")
     read = _read(text, file)
-    found = _load(bundle, threads, plugins_dir).explain(read, method=cast("Method", method), label=label)
+    from sortgate.inference import Classifier  # takes half a second: not for --help
+
+    classifier = Classifier.load(bundle, threads=threads, plugins_dir=plugins_dir)
+    found = classifier.explain(read, method=cast("Method", method), label=label)
     if html is not None:
         from sortgate.explain.page import render_page
 
@@ -92,15 +94,3 @@ def _read(text: str | None, file: Path | None) -> str:
         raise DataError(f"{file or 'standard input'}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{file or 'standard input'}: not UTF-8; convert it first, with iconv for example") from None
-
-
-def _load(bundle: Path, threads: int, plugins_dir: Path | None) -> Classifier:
-    from sortgate.bundle import Bundle
-    from sortgate.inference import Classifier  # takes half a second: not for --help
-    from sortgate.plugins import create_registry_for
-    from sortgate.settings import Settings
-
-    settings = Settings.from_env(plugins_dir=plugins_dir)
-    found = Bundle.open(bundle, verify=False)
-    registry = create_registry_for(found.manifest.text, **settings.plugin_options())
-    return Classifier.load(found.path, threads=threads, registry=registry)

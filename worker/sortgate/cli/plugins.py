@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,17 +57,12 @@ def list_components(plugins_dir: Path | None, as_json: bool) -> None:
     registry = _registry(plugins_dir)
     found = registry.components()
     if as_json:
-        others = [
-            {"kind": kind, "name": name, "distribution": source.distribution, "version": source.version,
-             "origin": source.origin, "digest": source.digest}
-            for kind, name, source in registry.others()
-        ]  # fmt: skip
-        print_json([*found, *others])
+        print_json([*found, *(_fields(*each) for each in registry.others())])
     else:
         rows: list[tuple[str, ...]] = [
             (each.kind, each.name, _provider(each), ", ".join(each.params)) for each in found
         ]
-        rows += [(kind, name, _of(source), "") for kind, name, source in registry.others()]
+        rows += [(kind, name, source.release, "") for kind, name, source in registry.others()]
         print_table(("kind", "name", "from", "parameters"), rows)
     for name in registry.unmatched:
         click.echo(f"sortgate: warning: no plugin here is called {printable(name)}, which a list names", err=True)
@@ -104,15 +100,11 @@ def show_component(name: str, plugins_dir: Path | None, models: Path | None, as_
             {**msgspec.structs.asdict(each), "bundles": users.get((each.distribution, each.name), [])}
             for each in chosen
         ]
-        shown += [
-            {"kind": kind, "name": what, "distribution": source.distribution, "version": source.version,
-             "origin": source.origin, "digest": source.digest}
-            for kind, what, source in others
-        ]  # fmt: skip
+        shown += [_fields(*each) for each in others]
         print_json(shown[0] if chosen and chosen[0].name == name else shown)
         return
     for kind, what, source in others:
-        click.echo(f"{what} ({kind}), from {_of(source)}: {printable(source.origin)}")
+        click.echo(f"{what} ({kind}), from {source.release}: {printable(source.origin)}")
     if others and chosen:
         click.echo()
     for number, each in enumerate(chosen):
@@ -135,8 +127,9 @@ def _show(component: RegisteredComponent, bundles: list[str]) -> None:
         click.echo(f"used by: {printable(', '.join(bundles))}")
 
 
-def _of(source: Source) -> str:
-    return f"{source.distribution} {source.version}"
+def _fields(kind: str, name: str, source: Source) -> dict[str, Any]:
+    """Return what JSON says of a command, reader or observer."""
+    return {"kind": kind, "name": name, **dataclasses.asdict(source)}
 
 
 def _provider(component: RegisteredComponent) -> str:

@@ -44,6 +44,11 @@ class Step:
     plugin: str = ""
     tally: Tally = field(default_factory=Tally)
 
+    @property
+    def origin(self) -> str:
+        """Place and plugin for the end of a sentence, empty where nobody knows."""
+        return f" ({self.kind} of {self.plugin})" if self.plugin else ""
+
     def apart(self) -> Step:
         """Return the same step with a tally of its own, for what is not to be counted."""
         return Step(self.name, self.component, self.kind, self.plugin)
@@ -126,5 +131,4 @@ def _single(step: Step, items: tuple[Any, ...], form: Form) -> Any:
         if form.fits(made):
             return made
         failure = f"returned {type(made).__name__}, not {form.noun}"
-    origin = f" ({step.kind} of {step.plugin})" if step.plugin else ""
-    return ComponentError(f"component {step.name} {failure}{origin}", step.name, step.kind, step.plugin)
+    return ComponentError(f"component {step.name} {failure}{step.origin}", step.name, step.kind, step.plugin)

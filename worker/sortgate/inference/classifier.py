@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -88,6 +89,8 @@ class Classifier:
         verify: bool = True,
         golden: bool = True,
         trust: Trust | None = None,
+        plugins_dir: Path | None = None,
+        plugins_strict: bool | None = None,
     ) -> Classifier:
         """Load a bundle: its version folder, or the folder of its versions (the newest is taken).
 
@@ -101,6 +104,8 @@ class Classifier:
                 Without, ONNX Runtime is started by the first call, which may then be in a forked child.
             trust: whose signature is needed, ``Trust.of("release.key.pub")`` for example; by default what
                 ``SORTGATE_TRUSTED_KEYS`` says.
+            plugins_dir: folder of one-file plugins, by default ``SORTGATE_PLUGINS_DIR``; not with ``registry``.
+            plugins_strict: likewise, of ``SORTGATE_PLUGINS_STRICT``.
 
         Raises:
             BundleError: missing, changed, unsafe, not signed by a trusted key, or its golden texts give other answers
@@ -110,7 +115,7 @@ class Classifier:
         bundle = Bundle.open(path, verify=False, trust=trust)  # read() compares each file that is used
         manifest = bundle.manifest
         if registry is None:
-            settings = Settings.from_env()
+            settings = Settings.from_env(plugins_dir=plugins_dir, plugins_strict=plugins_strict)
             registry = create_registry_for(manifest.text, **settings.plugin_options())
         states = {record.state: bundle.read(record.state) for record in manifest.text if record.state}
         vocabulary = Vocabulary.from_bytes(bundle.read(manifest.vocabulary))

@@ -83,6 +83,11 @@ class LearnedFromLabels(Protocol):
         """As :class:`Learned`."""
 
 
+def keeps_state(component: Any) -> bool:
+    """Return whether a component keeps what it learned in the bundle."""
+    return isinstance(component, Learned | LearnedFromLabels)
+
+
 class ComponentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A component as a configuration chooses it."""
 

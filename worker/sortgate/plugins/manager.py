@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from sortgate.errors import FOREIGN, PluginError, PluginLoadError
+from sortgate.errors import FOREIGN, DuplicateComponentError, PluginError, PluginLoadError
 from sortgate.plugins import specs
 from sortgate.plugins.components import ComponentRecord, Factory, Kind
 from sortgate.plugins.found import Pins, find_distributions, find_files, one_line, why
@@ -131,12 +131,16 @@ def _load(
             _register(manager, load(), key, source)
             _collect(manager, key, source, registry, hooks)
         except PluginError as error:
-            if source.distribution in needed or registry.contested(error, needed):
+            claimants = error.distributions if isinstance(error, DuplicateComponentError) else (source.distribution,)
+            if any(claimant in needed for claimant in claimants):
                 raise
             if manager.has_plugin(key):
                 manager.unregister(name=key)
             registry.drop(source)
             registry.broken.append(Broken(source, error))
+    for broken in registry.broken:  # only now: a third plugin must clash with the first, too
+        if isinstance(broken.error, DuplicateComponentError):
+            registry.take_out(broken.error.name)
     registry.unmatched = sorted(((registry.allow or frozenset()) | registry.block) - seen - {BUILTIN})
 
 

@@ -29,9 +29,8 @@ from sortgate.plugins.components import (
     ComponentSpec,
     Factory,
     Kind,
-    Learned,
-    LearnedFromLabels,
     RegisteredComponent,
+    keeps_state,
 )
 from sortgate.plugins.extras import Extras
 from sortgate.plugins.observers import Observers
@@ -117,16 +116,10 @@ class Registry:
             raise PluginLoadError(f"{source} registers {name!r} as compatible with {problem}")
         self._entries[name] = _Entry(kind, name, factory, source, compatible)
 
-    def contested(self, error: PluginError, needed: Collection[str]) -> bool:
-        """Take out what two plugins have registered under one name; returns whether one of them is needed.
-
-        Which of the two is meant cannot be told, so neither is had: who asks for it is told why.
-        """
-        if not isinstance(error, DuplicateComponentError):
-            return False
-        self._entries.pop(error.name, None)
-        self.extras.take_out(error.name)
-        return any(distribution in needed for distribution in error.distributions)
+    def take_out(self, name: str) -> None:
+        """Forget what stands under a name, since several plugins claim it: which is meant cannot be told."""
+        self._entries.pop(name, None)
+        self.extras.take_out(name)
 
     def drop(self, source: Source) -> None:
         """Forget what a plugin has registered."""
@@ -186,7 +179,7 @@ class Registry:
         entry = self._find(kind, record.name, record)
         self._check_version(entry, record)
         component = _make(entry, record.params)
-        if isinstance(component, Learned | LearnedFromLabels) != (state is not None):
+        if keeps_state(component) != (state is not None):
             lack = "needs its learned state, and the bundle has none" if state is None else "takes no learned state"
             raise PluginError(f"component {record.name!r} {lack}")
         if state is not None:

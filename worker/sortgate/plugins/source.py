@@ -19,10 +19,13 @@ class Source:
     origin: str
     digest: str | None = None
 
-    def __str__(self) -> str:
-        if self.distribution.startswith(FILE_PREFIX):
-            return f"the plugin file {self.origin}"
+    @property
+    def release(self) -> str:
+        """Distribution and version."""
         return f"{self.distribution} {self.version}"
+
+    def __str__(self) -> str:
+        return f"the plugin file {self.origin}" if self.distribution.startswith(FILE_PREFIX) else self.release
 
 
 def titled(source: Source) -> str:

@@ -41,7 +41,7 @@ class WorkerObservers:
         """Load the plugins that ``SORTGATE_PLUGINS`` names; a worker runs no others that its bundles do not need.
 
         Raises:
-            ConfigurationError, DuplicateComponentError: see :func:`sortgate.plugins.create_registry`.
+            ConfigurationError: the plugins folder cannot be read.
         """
         if not settings.plugins:
             return cls(Observers())
