@@ -85,8 +85,8 @@ class Step:
             )
         self._add_up([gradients for _, gradients in found])
         gradients = self.optimizer.gradients()
-        self.average.before(gradients)
-        self.optimizer.step(gradients, self.factor(self.done))
+        self.average.before(gradients, self.sides.map)
+        self.optimizer.step(gradients, self.factor(self.done), self.sides.map)
         self.average.update()
         self.done += 1
         return value
