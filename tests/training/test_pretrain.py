@@ -110,13 +110,13 @@ def test_a_file_is_begun_with(folder: Path, tmp_path: Path, capsys: pytest.Captu
     assert str(folder) not in (bundle.path / "manifest.json").read_text()
     # the tokens of both, those of the training texts first; and hardly moved, they are in the model
     vocabulary = Vocabulary.from_bytes(bundle.read("vocabulary.txt"))
-    assert set(known.vocabulary) <= set(vocabulary)
+    assert set(known.learned.vocabulary) <= set(vocabulary)
     assert "x" in vocabulary
     network = RecurrentClassifier(SMALL, len(vocabulary), 3, vocabulary)
     known.put_into(network, vocabulary, EncodedTexts([[FIRST_ID]], [0]), print)
     table = network.embedding.table()[list(vocabulary).index("x") + FIRST_ID].numpy()
     assert table.astype(np.float32).tobytes()[:12] in bundle.read("model.onnx") or _close(bundle, table)
-    assert torch.equal(network.rnns[1].weight_hh_l0, known.tensors["rnns.1.weight_hh_l0"])
+    assert torch.equal(network.rnns[1].weight_hh_l0, known.learned.tensors["rnns.1.weight_hh_l0"])
 
 
 def _close(bundle: Bundle, row: np.ndarray) -> bool:

@@ -17,8 +17,8 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 #: Bounds of ``epochs`` where the data decides, the steps that few texts get at least, and the tokens that bound these.
 LEAST_EPOCHS, MOST_EPOCHS, LEAST_STEPS, ENOUGH_TOKENS = 4, 30, 2_500, 20_000_000
-#: Training tokens up to which ``refit = "auto"`` trains twice.
-MOST_REFIT_TOKENS = 3_000_000
+#: Training tokens up to which ``refit = "auto"`` trains on with the validation texts.
+MOST_REFIT_TOKENS = 10_000_000
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,9 +198,9 @@ class TrainingConfig(_Section, frozen=True):
         sampling: which texts an epoch has, always as many as there are training texts: ``none`` each once, ``balanced``
             as many of every label, a number between 0 and 1 something between: labels by their count to the power of 1
             minus that. One label a text only.
-        refit: whether, when everything is chosen, the classifier is trained once more from training and validation
-            texts together, with what was chosen: the validation texts have taught nothing otherwise. It takes as long
-            again, so ``auto`` does up to 3 million tokens. Not with a time budget, and not in distillation.
+        refit: whether, when everything is chosen, the classifier is trained on with training and validation texts
+            together, with what was chosen: the validation texts have taught nothing otherwise. It takes a third as long
+            again, so ``auto`` does up to 10 million tokens. Not with a time budget, and not in distillation.
         seed: of the split, the order, the initial weights and dropout.
         precision: ``auto`` serves int8 where it is faithful to float32, by :mod:`sortgate_training.precision`.
     """

@@ -66,6 +66,7 @@ class Fitted:
         record: what the bundle keeps of further sources, such as teachers, by kind.
         more: further texts that were learned from.
         learned: how many texts were learned from in the second training; 0 in the first.
+        further: epochs of the second training, likewise.
         notes: why there was no second training, where that needs to be said.
     """
 
@@ -81,6 +82,7 @@ class Fitted:
     record: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Corpus] = field(default_factory=dict)
     learned: int = 0
+    further: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -197,7 +199,7 @@ def finish(
     if chosen.facts:
         kept["precision"] = {"served": chosen.info.precision, "reason": chosen.reason, **chosen.facts}
     if refitted is not None:
-        kept["refit"] = {"texts": refitted.learned, "epochs": fitted.history.best}
+        kept["refit"] = {"texts": refitted.learned, "epochs": refitted.further}
     if truncation is not None:
         kept["truncation"] = truncation.to_dict()
     manifest = msgspec.structs.replace(manifest, metrics=kept)
@@ -228,7 +230,7 @@ def _refit_note(refitted: Fitted, judged_on: str) -> str:
     if refitted.chosen.info.precision == "int8":
         which += ", and what int8 changes,"
     return (
-        f"when everything was chosen, the classifier was trained again from {refitted.learned:,} training and "
+        f"when everything was chosen, the classifier was trained on with {refitted.learned:,} training and "
         f"validation texts; {which} are of the one before, which had not seen them"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -20,8 +21,9 @@ Factors = tuple[float, float]
 def join(
     recurrent: RecurrentClassifier, tables: NgramTables, factors: Factors, shift: FloatArray | None
 ) -> HybridClassifier:
-    """Return both paths as one module, and the whole ``shift`` over the sum; the network's output layer is changed."""
+    """Return both paths as one module, and the whole ``shift`` over the sum."""
     ngram, share = factors
+    recurrent = copy.deepcopy(recurrent)  # whose output layer is changed
     with torch.no_grad():
         recurrent.output.weight.mul_(share)
         recurrent.output.bias.mul_(share)

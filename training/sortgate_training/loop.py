@@ -76,7 +76,6 @@ class Control:
         every_s: seconds between two checkpoints within an epoch.
         resumed: the checkpoint to go on from.
         budget: ends training in time.
-        until: ends training after that epoch of the schedule; None for its last.
         log: called with each epoch.
         device: where to train, with mixed precision on CUDA.
     """
@@ -85,7 +84,6 @@ class Control:
     every_s: float = 60.0
     resumed: Checkpoint | None = None
     budget: Budget | None = None
-    until: int | None = None
     log: Callable[[Epoch], None] = lambda _: None
     device: torch.device = CPU
 
@@ -182,7 +180,7 @@ class _Run:
             self._end_epoch(number)
             if timed_out:
                 history.stopped = "the time budget is spent"
-            elif number >= (self.control.until or self.epochs):
+            elif number >= self.epochs:
                 history.stopped = f"all {number} epochs are done"
             elif number - history.best >= config.patience:
                 history.stopped = f"no better validation {_METRICS[config.metric]} for {config.patience} epochs"

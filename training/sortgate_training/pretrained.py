@@ -15,8 +15,9 @@ import torch
 
 from sortgate.errors import BundleFormatError, ConfigurationError, DataError
 from sortgate.textconfig import TextConfig
-from sortgate.vocabulary import FIRST_ID, UNKNOWN_ID, Vocabulary
+from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
+from sortgate_training.carrying import NGRAMS, WORDS, Learned
 from sortgate_training.checkpoint import read_arrays, write_arrays
 from sortgate_training.config import ModelConfig, TrainingConfig
 from sortgate_training.model import RecurrentClassifier
@@ -24,24 +25,21 @@ from sortgate_training.readers.files import sha256_of
 from sortgate_training.vectors import coverage
 
 KIND = "pretrained network"
-_WORDS, _NGRAMS = "embedding.words.weight", "embedding.ngrams.weight"
 #: What both sides must agree on.
 _SHAPE = ("cell", "hidden", "embedding", "characters", "bidirectional")
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A file's vocabulary, character n-grams, and tensors, named as the classifier's are."""
+    """A file and what it holds."""
 
     path: Path
     sha256: str
-    vocabulary: Vocabulary
-    ngrams: list[str]
-    tensors: dict[str, torch.Tensor]
+    learned: Learned
 
     def merged(self, vocabulary: Vocabulary, most: int) -> Vocabulary:
         """Return the tokens of ``vocabulary`` and then the others that are known here, ``most`` ids at most."""
-        others = [token for token in self.vocabulary if token not in vocabulary]
+        others = [token for token in self.learned.vocabulary if token not in vocabulary]
         return Vocabulary([*vocabulary, *others[: max(0, most - len(vocabulary))]])
 
     def put_into(
@@ -52,33 +50,22 @@ class Pretrained:
         Raises:
             DataError: no token is known.
         """
-        rows = {token: row for row, token in enumerate(self.vocabulary, FIRST_ID)}
-        pairs = [(at, rows[token]) for at, token in enumerate(vocabulary, FIRST_ID) if token in rows]
-        if not np.isin(learned.flat(), [at for at, _ in pairs]).any():
+        ids = self.learned.known(vocabulary)[:, 0]
+        if not np.isin(learned.flat(), ids).any():
             raise DataError(
                 f"{self.path}: none of the tokens of the training texts is known in it; "
                 "is it of another language, or of another tokenizer?"
             )
-        ids, froms = torch.tensor(pairs).t()
-        with torch.no_grad():
-            network.embedding.words.weight[UNKNOWN_ID] = self.tensors[_WORDS][UNKNOWN_ID]
-            network.embedding.words.weight[ids] = self.tensors[_WORDS][froms]
-            rows = {ngram: row for row, ngram in enumerate(self.ngrams)}
-            pairs = [(at, rows[ngram]) for at, ngram in enumerate(network.embedding.names) if ngram in rows]
-            if pairs and network.embedding.ngrams is not None:
-                at, froms = torch.tensor(pairs).t()
-                network.embedding.ngrams.weight[at] = self.tensors[_NGRAMS][froms]
-            others = {name: tensor for name, tensor in self.tensors.items() if name not in (_WORDS, _NGRAMS)}
-            network.load_state_dict(others, strict=False)
-        return coverage(self.path, self.sha256, ids.numpy(), vocabulary, learned, say)
+        self.learned.put_into(network, vocabulary)
+        return coverage(self.path, self.sha256, ids, vocabulary, learned, say)
 
 
 def shapes_of(config: ModelConfig, size: int, ngrams: int) -> dict[str, tuple[int, ...]]:
     """Return the tensors that are pretrained, those of the token vectors and of the first layer, with their shapes."""
     gates = (4 if config.cell == "lstm" else 3) * config.hidden
-    shapes: dict[str, tuple[int, ...]] = {_WORDS: (size, config.embedding)}
+    shapes: dict[str, tuple[int, ...]] = {WORDS: (size, config.embedding)}
     if ngrams:
-        shapes[_NGRAMS] = (ngrams, config.embedding)
+        shapes[NGRAMS] = (ngrams, config.embedding)
     for number in range(2 if config.bidirectional else 1):
         shapes[f"rnns.{number}.weight_ih_l0"] = (gates, config.embedding)
         shapes[f"rnns.{number}.weight_hh_l0"] = (gates, config.hidden)
@@ -148,4 +135,4 @@ def load_pretrained(path: Path, config: TrainingConfig) -> Pretrained:
     for name, tensor in tensors.items():
         if tensor.shape != shapes[name] or tensor.dtype != torch.float32 or not tensor.isfinite().all():
             raise DataError(f"{path}: damaged: {name} is not what it should be")
-    return Pretrained(path, sha256, vocabulary, ngrams, tensors)
+    return Pretrained(path, sha256, Learned(vocabulary, ngrams, tensors))

@@ -1,8 +1,9 @@
 """The second training: from training and validation texts together, when the validation texts have decided all.
 
-What is chosen is chosen once: epochs, the n-gram path's penalty, the weights of both paths,
-temperature, cut and precision stay those of the first training. On a few thousand texts, another tenth of them is worth
-more than most settings.
+What is chosen is chosen once: the n-gram path's penalty, the weights of both paths, temperature, cut and precision stay
+those of the first training. The n-gram path is fitted anew; the network goes on from where the first training ended,
+for a third of the epochs: as good as one that starts anew (docs/experiments.md), and in a third of the time. On a few
+thousand texts, another tenth of them is worth more than most settings.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import msgspec
 import torch
+from msgspec import structs
 
 from sortgate.errors import SortgateError, TrainingError
 from sortgate.plugins import Registry
 from sortgate.textpath import Encoded
 from sortgate_training.begin import begin
+from sortgate_training.carrying import Learned
 from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
 from sortgate_training.data import Corpus
@@ -26,13 +28,15 @@ from sortgate_training.finish import Fitted
 from sortgate_training.interrupt import Stop
 from sortgate_training.joining import Factors, join
 from sortgate_training.loop import Control, Watcher, fit
-from sortgate_training.model import HybridClassifier
+from sortgate_training.model import HybridClassifier, RecurrentClassifier
 from sortgate_training.ngrams import fit_ngrams
 from sortgate_training.precision import again_as
 from sortgate_training.regression import Penalty
 from sortgate_training.runfolder import RunFolder
 from sortgate_training.split import Parts
 
+#: The first training's epochs for each of the second's, and the learning rate as a share of the first's.
+EPOCHS, RATE = 3, 0.5
 #: Texts that the exported model is compared with PyTorch on.
 _COMPARED = 2_000
 
@@ -42,16 +46,21 @@ class Decided:
     """What the validation texts have decided, beside what a :class:`Fitted` holds.
 
     Attributes:
-        epochs: to train for.
-        scheduled: epochs that the learning rate's schedule is made for.
+        network: of the first training, by itself.
+        epochs: after which that was the best.
         penalties: of the fits that led to the n-gram path, none without one.
         factors: of both paths, likewise.
     """
 
+    network: RecurrentClassifier
     epochs: int
-    scheduled: int
     penalties: tuple[Penalty, ...] = ()
     factors: Factors | None = None
+
+    @property
+    def further(self) -> int:
+        """Epochs of the second training."""
+        return max(1, self.epochs // EPOCHS)
 
 
 @dataclass(frozen=True)
@@ -96,8 +105,8 @@ def refit(fitted: Fitted, decided: Decided, parts: Parts, config: TrainingConfig
     both = parts.together()
     if shared := parts.shared():
         say(f"{parts.validation.source}: {shared:,} texts are test texts too, and so not learned from")
-    epochs = f"{decided.epochs} epoch{'' if decided.epochs == 1 else 's'}"
-    say(f"training again, from all {len(both):,} training and validation texts, for {epochs}")
+    epochs = f"{decided.further} epoch{'' if decided.further == 1 else 's'}"
+    say(f"training on, with all {len(both):,} training and validation texts, for {epochs}")
     started, what = time.monotonic(), "was stopped"
     try:
         again = _train(both, fitted, decided, parts, config, means)
@@ -113,7 +122,7 @@ def refit(fitted: Fitted, decided: Decided, parts: Parts, config: TrainingConfig
         say(note)
         fitted.notes.append(note)
         return None
-    say(f"trained again in {time.monotonic() - started:.0f} s: this classifier is served")
+    say(f"trained on in {time.monotonic() - started:.0f} s: this classifier is served")
     return again
 
 
@@ -150,7 +159,8 @@ def _train(
 ) -> Fitted | None:
     say, folder, where = means.say, means.folder, means.where
     start = begin(Parts(both, parts.validation, parts.test), config, means.registry, where, means.threads, _nothing)
-    control = Control(every_s=means.every_s, until=decided.epochs, device=where)
+    Learned.of(decided.network, fitted.vocabulary).put_into(start.recurrent, start.vocabulary)
+    control = Control(every_s=means.every_s, device=where)
     tables = None
     if folder is not None:
         folder, control.resumed = _folder_of(folder, say)
@@ -164,10 +174,11 @@ def _train(
         tables = fit_ngrams(start.learned, None, vocabulary, labels, config.ngrams, penalties=decided.penalties)
         if folder is not None:
             folder.save_ngrams(tables)
-    progress = means.watch(len(start.batches.texts), decided.epochs)
-    scheduled = msgspec.structs.replace(config, epochs=decided.scheduled)
-    history = fit(start.recurrent, start.batches, start.loss, None, scheduled, progress, control)
-    if history.best < decided.epochs:
+    progress = means.watch(len(start.batches.texts), decided.further)
+    slower = structs.replace(config.optimizer, learning_rate=RATE * config.optimizer.learning_rate)
+    further = structs.replace(config, epochs=decided.further, optimizer=slower)
+    history = fit(start.recurrent, start.batches, start.loss, None, further, progress, control)
+    if history.best < decided.further:
         if history.diverged:
             raise TrainingError(history.stopped)
         return None
@@ -182,7 +193,7 @@ def _train(
     chosen = again_as(fitted.chosen, graph, texts, fitted.temperature)
     return replace(
         fitted, path=start.path, vocabulary=start.vocabulary, parity=parity, chosen=chosen,
-        record=start.record, learned=len(start.learned),
+        record=start.record, learned=len(start.learned), further=decided.further,
     )  # fmt: skip
 
 

@@ -185,7 +185,7 @@ def train_bundle(
     if folder is not None:
         ending = f"{history.stopped}; epoch {history.best} is kept"
         if refitted is not None:
-            ending += f"; trained again from {refitted.learned} texts"
+            ending += f"; trained on with {refitted.learned} texts"
         folder.end("finished", ending, keep=False)
     return trained
 
@@ -204,7 +204,7 @@ def decide(
     """Return the classifier that the validation texts make of the trained network, and what a second training needs.
 
     Args:
-        start: whose network is trained; it is joined with the n-gram path in place.
+        start: whose network is trained.
         history: of its training.
         tables: the n-gram path, None without.
         judged: the validation texts.
@@ -247,7 +247,7 @@ def decide(
         start.record,
     )  # fmt: skip
     penalties = () if tables is None else tables.penalties
-    return fitted, Decided(history.best, config.epochs_of(len(start.batches), start.batches.tokens), penalties, factors)
+    return fitted, Decided(start.recurrent, history.best, penalties, factors)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ EXPLANATIONS = {
     "batch_size": "texts of one step at most",
     "batch_tokens": "tokens of one step at most, padding included: bounds the memory of long texts",
     "sampling": "which texts an epoch has: none (each once), balanced (as many of every label), or between, as 0.5",
-    "refit": "train again from training and validation texts when all is chosen; auto: up to 3 million tokens",
+    "refit": "train on with training and validation texts when all is chosen; auto: up to 10 million tokens",
     "seed": "of the split, the order, the initial weights and dropout",
     "precision": "what is served: float32, int8, or auto (int8 where it costs 0.2 points at most)",
     "text.normalizers": "components from text to text, in order; `sortgate plugins` lists what there is",

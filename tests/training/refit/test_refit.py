@@ -13,7 +13,7 @@ from refitting import command, train
 from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.inference import Classifier
-from sortgate_training import precision
+from sortgate_training import precision, refit
 from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
 from sortgate_training.data import Corpus
 
@@ -28,19 +28,33 @@ def test_validation_texts_teach(first: Path, again: Path) -> None:
     assert [made.label for made in Classifier.load(again)(words)] == ["label b"]
     kept = Bundle.open(again).manifest.metrics
     assert kept["refit"]["texts"] == 520
-    assert kept["refit"]["epochs"] == kept["history"]["best"]
-    assert any("trained again from 520 training and validation texts" in note for note in kept["notes"])
+    assert kept["refit"]["epochs"] == max(1, kept["history"]["best"] // 3)
+    assert any("trained on with 520 training and validation texts" in note for note in kept["notes"])
     assert "refit" not in Bundle.open(first).manifest.metrics
 
 
-def test_each_epoch_of_it_is_told(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_epoch_of_it_is_told(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(refit, "EPOCHS", 1)
     assert run(command("--out", str(tmp_path / "model"), str(files))) == 0
     told = capsys.readouterr().err
-    first, _, second = told.partition("training again, from all 520 training and validation texts, for ")
+    first, _, second = told.partition("training on, with all 520 training and validation texts, for ")
     epochs = int(second.split()[0])
     assert len(re.findall(r"^epoch \d/4  loss \S+  validation: ", first, re.MULTILINE)) >= epochs
     lines = re.findall(r"^epoch (\d)/(\d)  loss \d\.\d+  [\d,]+ texts/s  \d+ s$", second, re.MULTILINE)
     assert lines == [(str(number), str(epochs)) for number in range(1, epochs + 1)]
+
+
+def test_it_goes_on_where_the_first_ended(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a step of next to nothing, it is the first network but for the words that only validation texts have."""
+    monkeypatch.setattr(refit, "RATE", 1e-9)
+    one = train(tmp_path / "first", str(files), "--set", "refit=false", "--set", "ngrams.enabled=false")
+    other = train(tmp_path / "again", str(files), "--set", "ngrams.enabled=false")
+    assert one.files["model.onnx"] != other.files["model.onnx"]
+    asked = [text.rsplit(",", 1)[0] for text in (files / "test.csv").read_text().splitlines()[1:]]
+    scores = [[made.score for made in Classifier.load(tmp_path / name)(asked)] for name in ("first", "again")]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
 def learned_from(bundle: Bundle) -> list[int]:
