@@ -121,6 +121,7 @@ def test_paths_are_weighed_without_the_shift_and_served_with_it(rows: Callable[.
     alone = judge(start.recurrent, judged, None, start.shift)
     joined, _ = weigh_and_join(start.recurrent, tables, judged, start.shift, lambda _: None)
     served = torch_logits(joined, judged)
+    assert np.array_equal(torch_logits(start.recurrent, judged), recurrent), "the second training goes on from it"
     one, other = mix(ngram, recurrent + start.shift, judged.targets)
     expected = one * ngram + other * (recurrent + start.shift)
     assert start.shift == pytest.approx(np.log([0.95, 0.05]), abs=0.5)

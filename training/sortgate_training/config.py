@@ -199,8 +199,9 @@ class TrainingConfig(_Section, frozen=True):
             as many of every label, a number between 0 and 1 something between: labels by their count to the power of 1
             minus that. One label a text only.
         refit: whether, when everything is chosen, the classifier is trained on with training and validation texts
-            together, with what was chosen: the validation texts have taught nothing otherwise. It takes a third as long
-            again, so ``auto`` does up to 10 million tokens. Not with a time budget, and not in distillation.
+            together, with what was chosen: the validation texts have taught nothing otherwise. It takes a third of the
+            epochs, one at least, and the n-gram path's fits once more, so ``auto`` does up to 10 million tokens. Not
+            with a time budget, and not in distillation.
         seed: of the split, the order, the initial weights and dropout.
         precision: ``auto`` serves int8 where it is faithful to float32, by :mod:`sortgate_training.precision`.
     """
@@ -250,7 +251,7 @@ class TrainingConfig(_Section, frozen=True):
         return min(MOST_EPOCHS, max(LEAST_EPOCHS, enough))
 
     def refits(self, tokens: int) -> bool:
-        """Return whether to train again from all texts, given how many tokens the training texts have."""
+        """Return whether to train on with all texts, given how many tokens the training texts have."""
         return self.refit is True or (self.refit == "auto" and tokens <= MOST_REFIT_TOKENS)
 
     def to_dict(self) -> dict[str, Any]:

@@ -29,13 +29,16 @@ class TokenEmbedding(nn.Module):
         size: of the vocabulary.
         width: of a vector.
         tokens: of the vocabulary, in the order of their ids from ``FIRST_ID`` on; without, a token's own vector is all.
+        names: the n-grams that have a vector; those that most tokens share unless given.
     """
 
     numbers: torch.Tensor
     starts: torch.Tensor
     counts: torch.Tensor
 
-    def __init__(self, size: int, width: int, tokens: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, size: int, width: int, tokens: Iterable[str] | None = None, names: Sequence[str] | None = None
+    ) -> None:
         super().__init__()
         self.words = nn.Embedding(size, width, padding_idx=PADDING_ID, sparse=True)
         nn.init.normal_(self.words.weight, std=_WORD_STD)
@@ -43,10 +46,11 @@ class TokenEmbedding(nn.Module):
             self.words.weight[PADDING_ID].zero_()
         self.ngrams: nn.Embedding | None = None
         #: the n-grams that have a vector, in the order of its rows
-        self.names, numbered = _number_ngrams(list(tokens or ()))
+        listed = list(tokens or ())
+        self.names = _shared_ngrams(listed) if names is None else list(names)
         if not self.names:
             return
-        rows: list[list[int]] = [[] for _ in range(FIRST_ID)] + numbered
+        rows: list[list[int]] = [[] for _ in range(FIRST_ID)] + _numbered(listed, self.names)
         counts = torch.tensor([len(row) for row in rows])
         # known from the vocabulary, so no part of a checkpoint
         self.register_buffer("counts", counts, persistent=False)
@@ -111,13 +115,15 @@ class _Means(torch.autograd.Function):
         return found, None, None, None
 
 
-def _number_ngrams(tokens: Sequence[str]) -> tuple[list[str], list[list[int]]]:
-    """Return the n-grams that have a vector, and the numbers of those of each token."""
+def _shared_ngrams(tokens: Sequence[str]) -> list[str]:
+    """Return the n-grams that have a vector."""
     shared: Counter[str] = Counter()
     for token in tokens:
         shared.update(dict.fromkeys(character_ngrams(token, LENGTHS), 1))  # in an order that no hash decides
-    names = [ngram for ngram, count in shared.most_common(MOST_NGRAMS) if count > 1]
+    return [ngram for ngram, count in shared.most_common(MOST_NGRAMS) if count > 1]
+
+
+def _numbered(tokens: Sequence[str], names: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of each token's n-grams among those that have a vector."""
     numbers = {ngram: at for at, ngram in enumerate(names)}
-    return names, [
-        [numbers[ngram] for ngram in character_ngrams(token, LENGTHS) if ngram in numbers] for token in tokens
-    ]
+    return [[numbers[ngram] for ngram in character_ngrams(token, LENGTHS) if ngram in numbers] for token in tokens]

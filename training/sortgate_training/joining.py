@@ -23,7 +23,8 @@ def join(
 ) -> HybridClassifier:
     """Return both paths as one module, and the whole ``shift`` over the sum."""
     ngram, share = factors
-    recurrent = copy.deepcopy(recurrent)  # whose output layer is changed
+    # with an output layer of its own, which is changed
+    recurrent = copy.deepcopy(recurrent, {id(part): part for part in (recurrent.embedding, recurrent.rnns)})
     with torch.no_grad():
         recurrent.output.weight.mul_(share)
         recurrent.output.bias.mul_(share)

@@ -62,6 +62,11 @@ class Decided:
         """Epochs of the second training."""
         return max(1, self.epochs // EPOCHS)
 
+    @property
+    def rate(self) -> float:
+        """Its learning rate, as a share of the first one's; less where one epoch is more than a third."""
+        return RATE * min(1.0, self.epochs / EPOCHS)
+
 
 @dataclass(frozen=True)
 class Means:
@@ -175,7 +180,7 @@ def _train(
         if folder is not None:
             folder.save_ngrams(tables)
     progress = means.watch(len(start.batches.texts), decided.further)
-    slower = structs.replace(config.optimizer, learning_rate=RATE * config.optimizer.learning_rate)
+    slower = structs.replace(config.optimizer, learning_rate=decided.rate * config.optimizer.learning_rate)
     further = structs.replace(config, epochs=decided.further, optimizer=slower)
     history = fit(start.recurrent, start.batches, start.loss, None, further, progress, control)
     if history.best < decided.further:

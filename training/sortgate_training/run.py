@@ -60,7 +60,7 @@ def train_bundle(
     device: str = "cpu",
     teaching: Teaching | None = None,
 ) -> Trained:
-    """Train, choose the precision, train again from all texts, judge on the test texts, and write a new version.
+    """Train, choose the precision, train on with all texts, judge on the test texts, and write a new version.
 
     Args:
         out: folder of the bundle's versions; its name is the bundle's.

@@ -2,7 +2,7 @@
 
 ``run.json`` says with which configuration, data and versions the run was started, how it ended and why; ``train.log``
 has one JSON object an epoch; ``checkpoint.npz``, ``ngrams.npz`` and ``teachers.npz`` lie here until a bundle is
-written, and those of the training from all texts in the folder ``refit``.
+written, and those of the second training in the folder ``refit``.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def test_each_epoch_of_it_is_told(
 
 
 def test_it_goes_on_where_the_first_ended(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a step of next to nothing, it is the first network but for the words that only validation texts have."""
+    """With a step of next to nothing, texts of words that the first network knows have its answers."""
     monkeypatch.setattr(refit, "RATE", 1e-9)
     one = train(tmp_path / "first", str(files), "--set", "refit=false", "--set", "ngrams.enabled=false")
     other = train(tmp_path / "again", str(files), "--set", "ngrams.enabled=false")

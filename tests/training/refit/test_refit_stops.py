@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from refitting import command, train
-from sortgate.bundle import Bundle
+from sortgate.bundle import Bundle, Manifest
 from sortgate.cli import run
 from sortgate.errors import TrainingError
 from sortgate_training import checkpoint, refit
@@ -128,9 +129,23 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], lo
         time.sleep(0.005)
 
 
-def test_ctrl_c_in_it_exports_the_first(files: Path, first: Path, tmp_path: Path) -> None:
+#: So many epochs, and such small steps, that the second training has several epochs.
+LONG = ("--checkpoint-every", "0", "--epochs", "12", "--set", "optimizer.learning_rate=0.003", "--set", "patience=12")
+LONG += ("--set", "ngrams.enabled=false")
+
+
+@pytest.fixture(scope="module")
+def long(files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Manifest]:
+    """Without a second training and with one."""
+    folder = tmp_path_factory.mktemp("long")
+    made = {name: train(folder / name, str(files), *LONG, "--set", f"refit={name}") for name in ("false", "true")}
+    assert made["true"].metrics["refit"]["epochs"] >= 2
+    return made
+
+
+def test_ctrl_c_in_it_exports_the_first(files: Path, long: dict[str, Manifest], tmp_path: Path) -> None:
     out, log = tmp_path / "toy", tmp_path / "log"
-    process = process_of(command("--out", str(out), str(files), "--checkpoint-every", "0"), log)
+    process = process_of(command("--out", str(out), str(files), *LONG), log)
     try:
         wait_for((out / ".run" / "refit" / checkpoint.NAME).exists, process, log)
         process.send_signal(signal.SIGINT)
@@ -139,23 +154,24 @@ def test_ctrl_c_in_it_exports_the_first(files: Path, first: Path, tmp_path: Path
         process.kill()
         process.wait()
     assert "the second training was stopped; the classifier of the first one is served" in log.read_text()
-    assert Bundle.open(out).manifest.files["model.onnx"] == Bundle.open(first).manifest.files["model.onnx"]
+    assert Bundle.open(out).manifest.files["model.onnx"] == long["false"].files["model.onnx"]
     assert not (out / ".run" / "refit").exists()
 
 
-def test_killed_in_it_the_model_is_the_same(files: Path, again: Path, tmp_path: Path) -> None:
+def test_killed_in_it_the_model_is_the_same(files: Path, long: dict[str, Manifest], tmp_path: Path) -> None:
     out, log = tmp_path / "toy", tmp_path / "log"
-    arguments = command("--out", str(out), str(files), "--checkpoint-every", "0")
+    arguments = command("--out", str(out), str(files), *LONG)
     process = process_of(arguments, log)
     try:
-        wait_for((out / ".run" / "refit" / checkpoint.NAME).exists, process, log)
+        # not before its first epoch is over
+        wait_for(lambda: re.search(r"training on.*\n(.*\n)*epoch 1/", log.read_text()) is not None, process, log)
     finally:
         process.kill()
         process.wait()
     process = process_of([*arguments, "--resume"], log)
     assert process.wait(120) == 0, log.read_text()
     assert "going on with the second training after epoch" in log.read_text()
-    one, other = Bundle.open(again).manifest, Bundle.open(out).manifest
+    one, other = long["true"], Bundle.open(out).manifest
     assert one.files["model.onnx"] == other.files["model.onnx"]
     assert one.metrics["test"] == other.metrics["test"]
     assert not (out / ".run" / "refit").exists(), "a finished run leaves no checkpoint"
