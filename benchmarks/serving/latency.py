@@ -14,13 +14,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import hiredis
 import numpy as np
 import redis
 from texts import read_texts, repeated
@@ -93,39 +96,83 @@ def idle(url: str, bundle: Path, texts: Sequence[str], asks: int, rounds: int, p
     return {name: percentiles(values) for name, values in taken.items()}
 
 
+class Wire:
+    """A connection to Redis without a client library's share of the cores: what is sent is made beforehand.
+
+    Args:
+        url: of Redis, on this machine.
+    """
+
+    def __init__(self, url: str) -> None:
+        place = urlsplit(url)
+        self._socket = socket.create_connection((place.hostname or "127.0.0.1", place.port or 6379))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+        if place.password:
+            self.send(hiredis.pack_command(("AUTH", unquote(place.password))))
+            self.reply()
+
+    def send(self, commands: bytes) -> None:
+        """Send commands, as :func:`hiredis.pack_command` packs them."""
+        self._socket.sendall(commands)
+
+    def reply(self) -> Any:
+        """Wait for a reply and return it."""
+        while (found := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(1 << 20))
+        if isinstance(found, hiredis.HiredisError):
+            raise SystemExit(f"Redis: {found}")
+        return found
+
+    def skip(self, count: int) -> None:
+        """Wait for so many replies that nobody wants."""
+        for _ in range(count):
+            self.reply()
+
+
 class Sender:
     """Sends texts with raw commands and takes their answers from one reply stream.
 
     Args:
         url: of Redis.
+        texts: to send, again and again.
     """
 
-    def __init__(self, url: str) -> None:
-        self._send, self._take = redis.Redis.from_url(url), redis.Redis.from_url(url)
-        self.reply = keys.reply(QUEUE, "bench")
+    def __init__(self, url: str, texts: Sequence[str]) -> None:
+        self._send, self._take = Wire(url), Wire(url)
+        self._texts = [text.encode() for text in texts]
+        self.reply = keys.reply(QUEUE, "bench").encode()
         self.ended: dict[int, float] = {}
-        self._take.xgroup_create(self.reply, "bench", mkstream=True)
+        self._take.send(hiredis.pack_command(("XGROUP", "CREATE", self.reply, "bench", "$", "MKSTREAM")))
+        self._take.reply()
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
-    def send(self, texts: Sequence[tuple[int, str]]) -> None:
-        """Send numbered texts in one go."""
-        stream = keys.requests(QUEUE)
-        with self._send.pipeline(transaction=False) as pipe:
-            for number, text in texts:
-                pipe.execute_command(
-                    "XADD", stream, "*", "v", "1", "text", text, "id", str(number), "reply", self.reply
-                )
-            pipe.execute()
+    def command(self, number: int) -> bytes:
+        """Return the command that sends a text."""
+        text, stream = self._texts[number % len(self._texts)], keys.requests(QUEUE)
+        fields = (b"v", b"1", b"text", text, b"id", str(number), b"reply", self.reply)
+        packed: bytes = hiredis.pack_command(("XADD", stream, b"*", *fields))
+        return packed
+
+    def send(self, commands: Sequence[bytes]) -> None:
+        """Send texts in one go."""
+        self._send.send(b"".join(commands))
+        self._send.skip(len(commands))
 
     def _collect(self) -> None:
-        last: Any = "0"
+        last = b"0"
         while True:
-            for _, entries in self._take.xread({self.reply: last}, count=10_000, block=1000) or ():
+            self._take.send(
+                hiredis.pack_command(("XREAD", "COUNT", "10000", "BLOCK", "1000", "STREAMS", self.reply, last))
+            )
+            for _, entries in self._take.reply() or ():
                 now = time.perf_counter()
-                self.ended |= {int(fields[b"id"]): now for _, fields in entries}
+                for _, fields in entries:
+                    self.ended[int(fields[fields.index(b"id") + 1])] = now
                 last = entries[-1][0]
-                self._take.xtrim(self.reply, minid=last)
+                self._take.send(hiredis.pack_command(("XTRIM", self.reply, "MINID", last)))
+                self._take.reply()
 
     def wait(self, count: int) -> None:
         """Wait until so many texts are answered."""
@@ -139,26 +186,27 @@ class Sender:
 def loaded(url: str, bundle: Path, texts: Sequence[str], seconds: float, processes: int) -> dict[str, Any]:
     """Return percentiles at half of the most that the worker can while this sender is attached."""
     with serving(url, bundle, processes, QUEUE):
-        sender = Sender(url)
+        sender = Sender(url, texts)
         number, started = 0, time.perf_counter()
         while time.perf_counter() < started + seconds / 2.0:
             if number - len(sender.ended) > AHEAD:
                 time.sleep(0.001)
                 continue
-            sender.send([(number + at, texts[(number + at) % len(texts)]) for at in range(500)])
+            sender.send([sender.command(number + at) for at in range(500)])
             number += 500
         sender.wait(number)
         most = number / (time.perf_counter() - started)
         sender.ended.clear()
         generator = np.random.default_rng(0)
         gaps = generator.exponential(2.0 / most, size=round(most / 2.0 * seconds))
+        commands = [sender.command(number + row) for row in range(len(gaps))]
         due = time.perf_counter() + 0.1 + np.cumsum(gaps)
         at = 0
         while at < len(due):
             now = time.perf_counter()
             end = int(np.searchsorted(due, now))
             if end > at:
-                sender.send([(row, texts[row % len(texts)]) for row in range(number + at, number + end)])
+                sender.send(commands[at:end])
                 at = end
             time.sleep(max(0.0, 0.001 - (time.perf_counter() - now)))
         sender.wait(len(due))
