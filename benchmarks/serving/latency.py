@@ -97,7 +97,7 @@ def idle(url: str, bundle: Path, texts: Sequence[str], asks: int, rounds: int, p
 
 
 class Wire:
-    """A connection to Redis without a client library's share of the cores: what is sent is made beforehand.
+    """A connection to Redis without a client library's share of the cores.
 
     Args:
         url: of Redis, on this machine.
@@ -109,25 +109,21 @@ class Wire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()
         if place.password:
-            self.send(hiredis.pack_command(("AUTH", unquote(place.password))))
-            self.reply()
+            self.ask(hiredis.pack_command(("AUTH", unquote(place.password))))
 
-    def send(self, commands: bytes) -> None:
-        """Send commands, as :func:`hiredis.pack_command` packs them."""
-        self._socket.sendall(commands)
+    def ask(self, *commands: bytes) -> list[Any]:
+        """Send commands, as :func:`hiredis.pack_command` packs them, in one go; returns their replies."""
+        self._socket.sendall(b"".join(commands))
+        return [self._reply() for _ in commands]
 
-    def reply(self) -> Any:
-        """Wait for a reply and return it."""
+    def _reply(self) -> Any:
         while (found := self._reader.gets()) is False:
-            self._reader.feed(self._socket.recv(1 << 20))
+            if not (received := self._socket.recv(1 << 20)):
+                raise SystemExit("Redis has closed the connection")
+            self._reader.feed(received)
         if isinstance(found, hiredis.HiredisError):
             raise SystemExit(f"Redis: {found}")
         return found
-
-    def skip(self, count: int) -> None:
-        """Wait for so many replies that nobody wants."""
-        for _ in range(count):
-            self.reply()
 
 
 class Sender:
@@ -143,8 +139,7 @@ class Sender:
         self._texts = [text.encode() for text in texts]
         self.reply = keys.reply(QUEUE, "bench").encode()
         self.ended: dict[int, float] = {}
-        self._take.send(hiredis.pack_command(("XGROUP", "CREATE", self.reply, "bench", "$", "MKSTREAM")))
-        self._take.reply()
+        self._take.ask(hiredis.pack_command(("XGROUP", "CREATE", self.reply, "bench", "$", "MKSTREAM")))
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
@@ -157,22 +152,19 @@ class Sender:
 
     def send(self, commands: Sequence[bytes]) -> None:
         """Send texts in one go."""
-        self._send.send(b"".join(commands))
-        self._send.skip(len(commands))
+        self._send.ask(*commands)
 
     def _collect(self) -> None:
         last = b"0"
         while True:
-            self._take.send(
-                hiredis.pack_command(("XREAD", "COUNT", "10000", "BLOCK", "1000", "STREAMS", self.reply, last))
-            )
-            for _, entries in self._take.reply() or ():
+            read = ("XREAD", "COUNT", "10000", "BLOCK", "1000", "STREAMS", self.reply, last)
+            [found] = self._take.ask(hiredis.pack_command(read))
+            for _, entries in found or ():
                 now = time.perf_counter()
                 for _, fields in entries:
                     self.ended[int(fields[fields.index(b"id") + 1])] = now
                 last = entries[-1][0]
-                self._take.send(hiredis.pack_command(("XTRIM", self.reply, "MINID", last)))
-                self._take.reply()
+                self._take.ask(hiredis.pack_command(("XTRIM", self.reply, "MINID", last)))
 
     def wait(self, count: int) -> None:
         """Wait until so many texts are answered."""

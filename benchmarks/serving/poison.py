@@ -2,8 +2,8 @@
 
 A plugin's normalizer, put into a copy of the bundle, does what the poison says: ``raises`` raises an exception,
 ``kills`` ends its process, as a crash in a library would. Each round drains a queue of good texts alone, then one with
-the same good texts and the share of poison, spread evenly; every good text must have its label, and every poisoned one
-its error or dead letter. Workers are stopped while their queue is filled.
+the same good texts and the share of poison, spread evenly; every good text must be answered, and every poisoned one
+have its error or dead letter. Workers are stopped while their queue is filled.
 
 Usage: python benchmarks/serving/poison.py BUNDLE TEXTS.csv[.gz] [--poison raises] [--share 0.1] [--count 50000]
        [--runs 5] [--processes 2] [--json]

@@ -116,7 +116,7 @@ def test_a_file_is_begun_with(folder: Path, tmp_path: Path, capsys: pytest.Captu
     known.put_into(network, vocabulary, EncodedTexts([[FIRST_ID]], [0]), print)
     table = network.embedding.table()[list(vocabulary).index("x") + FIRST_ID].numpy()
     assert table.astype(np.float32).tobytes()[:12] in bundle.read("model.onnx") or _close(bundle, table)
-    assert torch.equal(network.rnns[1].weight_hh_l0, known.learned.tensors["rnns.1.weight_hh_l0"])
+    assert torch.equal(network.rnns[1].weight_hh_l0, known.learned.others["rnns.1.weight_hh_l0"])
 
 
 def _close(bundle: Bundle, row: np.ndarray) -> bool:

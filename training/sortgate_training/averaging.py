@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from sortgate_training.rows import Each, RowGradient, row_weights
+from sortgate_training.rows import RowGradient, row_weights
 
 
 class WeightAverage:
@@ -33,24 +33,19 @@ class WeightAverage:
             torch.zeros(len(weight), dtype=torch.float64, device=weight.device) for weight in self._sparse
         ]
 
-    def before(self, gradients: Iterable[RowGradient], each: Each = map) -> None:
-        """Take in all steps so far of the rows that the next one moves; to be called before it.
-
-        ``each`` calls a function with each gradient, on several threads perhaps.
-        """
-        if self._decay:
-            for _ in each(self._take_in, gradients):
-                pass
-
     @torch.no_grad()
-    def _take_in(self, gradient: RowGradient) -> None:
-        at = next(index for index, weight in enumerate(self._sparse) if weight is gradient.weight)
-        average, rows = self._average[len(self._dense) + at], gradient.rows
-        kept = torch.exp(self._kept - self._kept_by_row[at][rows]).to(average.dtype).unsqueeze(1)
-        average.index_copy_(
-            0, rows, torch.lerp(gradient.weight.index_select(0, rows), average.index_select(0, rows), kept)
-        )
-        self._kept_by_row[at][rows] = self._kept
+    def before(self, gradients: Iterable[RowGradient]) -> None:
+        """Take in all steps so far of the rows that the next one moves; to be called before it."""
+        if not self._decay:
+            return
+        for gradient in gradients:
+            at = next(index for index, weight in enumerate(self._sparse) if weight is gradient.weight)
+            average, rows = self._average[len(self._dense) + at], gradient.rows
+            kept = torch.exp(self._kept - self._kept_by_row[at][rows]).to(average.dtype).unsqueeze(1)
+            average.index_copy_(
+                0, rows, torch.lerp(gradient.weight.index_select(0, rows), average.index_select(0, rows), kept)
+            )
+            self._kept_by_row[at][rows] = self._kept
 
     @torch.no_grad()
     def update(self) -> None:

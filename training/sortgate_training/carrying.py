@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,55 +13,44 @@ from sortgate.vocabulary import FIRST_ID, UNKNOWN_ID, Vocabulary
 from sortgate_training.embedding import TokenEmbedding
 from sortgate_training.model import RecurrentClassifier
 
-WORDS, NGRAMS = "embedding.words.weight", "embedding.ngrams.weight"
-
 
 @dataclass(frozen=True)
 class Learned:
-    """A network's vocabulary, character n-grams, and tensors, named as those of :class:`RecurrentClassifier`."""
+    """What a network knows: its tokens, their vectors, and its other tensors, by name."""
 
     vocabulary: Vocabulary
-    ngrams: Sequence[str]
-    tensors: Mapping[str, torch.Tensor]
+    embedding: TokenEmbedding
+    others: Mapping[str, torch.Tensor]
 
     @classmethod
     def of(cls, network: RecurrentClassifier, vocabulary: Vocabulary) -> Learned:
-        """Return what the network has learned, over the same memory."""
-        return cls(vocabulary, network.embedding.names, network.state_dict())
+        """Return what the network knows, over the same memory."""
+        tensors = network.state_dict()
+        others = {name: tensor for name, tensor in tensors.items() if not name.startswith("embedding.")}
+        return cls(vocabulary, network.embedding, others)
 
     def known(self, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
         """Return ``[tokens, 2]`` of the tokens that are in both: the id in ``vocabulary``, and in this one's."""
         return _pairs(vocabulary, self.vocabulary) + FIRST_ID
 
-    def vectors(self) -> torch.Tensor:
-        """Return the tokens' vectors, ``[vocabulary, width]``."""
-        names = {"words.weight": WORDS, **({"ngrams.weight": NGRAMS} if self.ngrams else {})}
-        size, width = self.tensors[WORDS].shape
-        embedding = TokenEmbedding(size, width, self.vocabulary, self.ngrams)
-        embedding.load_state_dict({name: self.tensors[key].cpu() for name, key in names.items()})
-        return embedding.table()
-
     @torch.no_grad()
     def put_into(self, network: RecurrentClassifier, vocabulary: Vocabulary) -> None:
-        """Give the network all that it has a place for; tokens that are new to it keep the vectors that they have.
+        """Give the network all that it has a place for; tokens that are new to it keep the rows that they have.
 
-        A token's vector is its own row and the mean of its n-grams' rows. Where a token has more n-grams here than
-        there, since new tokens share them, its own row makes up for what they add.
+        A token's vector is its own row and the mean of its n-grams' rows, of which it may have more here than there,
+        since new tokens share them: so its own row is made what they leave over.
 
         Raises:
             ValueError: there are tensors that the network has not.
         """
-        at, froms = torch.from_numpy(self.known(vocabulary)).unbind(1)
-        embedding, words = network.embedding, network.embedding.words.weight
-        words[UNKNOWN_ID] = self.tensors[WORDS][UNKNOWN_ID].to(words)
-        words[at] = self.tensors[WORDS][froms].to(words)
-        if embedding.ngrams is not None:
-            rows, others = torch.from_numpy(_pairs(embedding.names, self.ngrams)).unbind(1)
-            if len(rows):
-                embedding.ngrams.weight[rows] = self.tensors[NGRAMS][others].to(words)
-            words[at] += self.vectors()[froms].to(words) - embedding.table()[at]
-        rest = {name: tensor for name, tensor in self.tensors.items() if name not in (WORDS, NGRAMS)}
-        if unknown := network.load_state_dict(rest, strict=False).unexpected_keys:
+        there, here = self.embedding, network.embedding
+        if here.ngrams is not None and there.ngrams is not None:
+            at, froms = torch.from_numpy(_pairs(here.names, there.names)).unbind(1)
+            here.ngrams.weight[at] = there.ngrams.weight[froms].to(here.ngrams.weight)
+        words = here.words.weight
+        at, froms = torch.from_numpy(np.vstack([[UNKNOWN_ID, UNKNOWN_ID], self.known(vocabulary)])).unbind(1)
+        words[at] = there.table()[froms].to(words) - (here.table() - words)[at]
+        if unknown := network.load_state_dict(self.others, strict=False).unexpected_keys:
             raise ValueError(f"the network has no {unknown[0]}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 #: Of the layout; another one is refused.
-FORMAT = 3
+FORMAT = 2
 NAME, PREVIOUS = "checkpoint.npz", "checkpoint.previous.npz"
 #: What a cut or altered file raises, wherever the damage is.
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)

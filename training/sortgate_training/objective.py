@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sortgate.errors import ConfigurationError
 from sortgate_training.config import LossConfig, OptimizerConfig, ScheduleConfig
 from sortgate_training.imbalance import log_prior
-from sortgate_training.rows import Each, RowGradient, RowOptimizer, collect, row_weights
+from sortgate_training.rows import RowGradient, RowOptimizer, collect, row_weights
 
 #: Logits ``[batch, labels]`` and targets, as :class:`~sortgate_training.batches.Batch` has them, to a text's mean loss.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -135,14 +135,14 @@ class Optimizer:
             clip([*dense, *(row.values for row in rows)], self._config.gradient_clip)
         return rows
 
-    def step(self, rows: Sequence[RowGradient], factor: float, each: Each = map) -> None:
-        """Move the weights, with the learning rate times ``factor``; ``each`` is for the rows' gradients."""
+    def step(self, rows: Sequence[RowGradient], factor: float) -> None:
+        """Move the weights, with the learning rate times ``factor``."""
         self.rate = self._config.learning_rate * factor
         if self._dense is not None:
             for group in self._dense.param_groups:
                 group["lr"] = self.rate
             self._dense.step()
-        self._rows.step(rows, self.rate, each)
+        self._rows.step(rows, self.rate)
 
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint needs, by name."""

@@ -17,14 +17,17 @@ from sortgate.errors import BundleFormatError, ConfigurationError, DataError
 from sortgate.textconfig import TextConfig
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
-from sortgate_training.carrying import NGRAMS, WORDS, Learned
+from sortgate_training.carrying import Learned
 from sortgate_training.checkpoint import read_arrays, write_arrays
 from sortgate_training.config import ModelConfig, TrainingConfig
+from sortgate_training.embedding import TokenEmbedding
 from sortgate_training.model import RecurrentClassifier
 from sortgate_training.readers.files import sha256_of
 from sortgate_training.vectors import coverage
 
 KIND = "pretrained network"
+_EMBEDDING = "embedding."
+_WORDS, _NGRAMS = f"{_EMBEDDING}words.weight", f"{_EMBEDDING}ngrams.weight"
 #: What both sides must agree on.
 _SHAPE = ("cell", "hidden", "embedding", "characters", "bidirectional")
 
@@ -63,9 +66,9 @@ class Pretrained:
 def shapes_of(config: ModelConfig, size: int, ngrams: int) -> dict[str, tuple[int, ...]]:
     """Return the tensors that are pretrained, those of the token vectors and of the first layer, with their shapes."""
     gates = (4 if config.cell == "lstm" else 3) * config.hidden
-    shapes: dict[str, tuple[int, ...]] = {WORDS: (size, config.embedding)}
+    shapes: dict[str, tuple[int, ...]] = {_WORDS: (size, config.embedding)}
     if ngrams:
-        shapes[NGRAMS] = (ngrams, config.embedding)
+        shapes[_NGRAMS] = (ngrams, config.embedding)
     for number in range(2 if config.bidirectional else 1):
         shapes[f"rnns.{number}.weight_ih_l0"] = (gates, config.embedding)
         shapes[f"rnns.{number}.weight_hh_l0"] = (gates, config.hidden)
@@ -135,4 +138,8 @@ def load_pretrained(path: Path, config: TrainingConfig) -> Pretrained:
     for name, tensor in tensors.items():
         if tensor.shape != shapes[name] or tensor.dtype != torch.float32 or not tensor.isfinite().all():
             raise DataError(f"{path}: damaged: {name} is not what it should be")
-    return Pretrained(path, sha256, Learned(vocabulary, ngrams, tensors))
+    embedding = TokenEmbedding(len(vocabulary), config.model.embedding, vocabulary, ngrams)
+    embedding.load_state_dict(
+        {name.removeprefix(_EMBEDDING): tensors.pop(name) for name in (_WORDS, _NGRAMS) if name in tensors}
+    )
+    return Pretrained(path, sha256, Learned(vocabulary, embedding, tensors))

@@ -2,8 +2,8 @@
 
 What is chosen is chosen once: the n-gram path's penalty, the weights of both paths, temperature, cut and precision stay
 those of the first training. The n-gram path is fitted anew; the network goes on from where the first training ended,
-for a third of the epochs: as good as one that starts anew (docs/experiments.md), and in a third of the time. On a few
-thousand texts, another tenth of them is worth more than most settings.
+for a third of the epochs: as good as one that starts anew (docs/experiments.md). On a few thousand texts, another tenth
+of them is worth more than most settings.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
 import torch
-from msgspec import structs
 
 from sortgate.errors import SortgateError, TrainingError
 from sortgate.plugins import Registry
@@ -180,8 +180,8 @@ def _train(
         if folder is not None:
             folder.save_ngrams(tables)
     progress = means.watch(len(start.batches.texts), decided.further)
-    slower = structs.replace(config.optimizer, learning_rate=decided.rate * config.optimizer.learning_rate)
-    further = structs.replace(config, epochs=decided.further, optimizer=slower)
+    slower = msgspec.structs.replace(config.optimizer, learning_rate=decided.rate * config.optimizer.learning_rate)
+    further = msgspec.structs.replace(config, epochs=decided.further, optimizer=slower)
     history = fit(start.recurrent, start.batches, start.loss, None, further, progress, control)
     if history.best < decided.further:
         if history.diverged:

@@ -6,10 +6,8 @@ A batch touches few rows; dense, the optimiser, the gradient and its norm would 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,9 +16,6 @@ from sortgate_training.config import OptimizerConfig
 
 #: Of Adam's running mean of squared gradients, and what keeps its root from 0 (Kingma & Ba 2015).
 _BETA, _EPSILON = 0.999, 1e-8
-
-#: As ``map``.
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -68,35 +63,32 @@ class RowOptimizer:
         self._touched = [torch.zeros(len(weight), dtype=torch.int64, device=weight.device) for weight in weights]
         self._shrunk = [torch.zeros(len(weight), dtype=torch.float64, device=weight.device) for weight in weights]
 
-    def step(self, gradients: Iterable[RowGradient], rate: float, each: Each = map) -> None:
+    @torch.no_grad()
+    def step(self, gradients: Iterable[RowGradient], rate: float) -> None:
         """Move the rows.
 
         Args:
             gradients: from :func:`collect`.
             rate: the learning rate of this step.
-            each: calls a function with each of them, on several threads perhaps.
         """
+        config = self._config
         self._step += 1
-        if self._config.name == "adamw":
-            self._decayed += math.log(max(1.0 - rate * self._config.weight_decay, 1e-9))
-        for _ in each(partial(self._move, rate=rate), gradients):
-            pass
-
-    @torch.no_grad()
-    def _move(self, gradient: RowGradient, rate: float) -> None:
-        config, rows, values = self._config, gradient.rows, gradient.values
-        at = next(index for index, weight in enumerate(self._weights) if weight is gradient.weight)
-        old = gradient.weight.index_select(0, rows)
-        if config.name != "adamw":
-            values = values.add(old, alpha=config.weight_decay)
-        elif config.weight_decay:
-            old.mul_(torch.exp(self._decayed - self._shrunk[at][rows]).to(old.dtype).unsqueeze(1))
-            self._shrunk[at][rows] = self._decayed
-        if config.name == "sgd":
-            moved = values * (rate / (1.0 - config.momentum))
-        else:
-            moved = self._adam(at, rows, values).mul_(rate)
-        gradient.weight.index_copy_(0, rows, old.sub_(moved))
+        if config.name == "adamw":
+            self._decayed += math.log(max(1.0 - rate * config.weight_decay, 1e-9))
+        for gradient in gradients:
+            at = next(index for index, weight in enumerate(self._weights) if weight is gradient.weight)
+            rows, values = gradient.rows, gradient.values
+            old = gradient.weight.index_select(0, rows)
+            if config.name != "adamw":
+                values = values.add(old, alpha=config.weight_decay)
+            elif config.weight_decay:
+                old.mul_(torch.exp(self._decayed - self._shrunk[at][rows]).to(old.dtype).unsqueeze(1))
+                self._shrunk[at][rows] = self._decayed
+            if config.name == "sgd":
+                moved = values * (rate / (1.0 - config.momentum))
+            else:
+                moved = self._adam(at, rows, values).mul_(rate)
+            gradient.weight.index_copy_(0, rows, old.sub_(moved))
 
     def _adam(self, at: int, rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """Return the step of these rows at a rate of 1."""

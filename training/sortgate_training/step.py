@@ -85,9 +85,8 @@ class Step:
             )
         self._add_up([gradients for _, gradients in found])
         gradients = self.optimizer.gradients()
-        each = self.sides.map if self.device == CPU else map  # on a GPU, threads would only take turns
-        self.average.before(gradients, each)
-        self.optimizer.step(gradients, self.factor(self.done), each)
+        self.average.before(gradients)
+        self.optimizer.step(gradients, self.factor(self.done))
         self.average.update()
         self.done += 1
         return value

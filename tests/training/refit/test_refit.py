@@ -14,8 +14,9 @@ from sortgate.bundle import Bundle
 from sortgate.cli import run
 from sortgate.inference import Classifier
 from sortgate_training import precision, refit
-from sortgate_training.config import MOST_REFIT_TOKENS, TrainingConfig
+from sortgate_training.config import MOST_REFIT_TOKENS, ModelConfig, TrainingConfig
 from sortgate_training.data import Corpus
+from sortgate_training.model import RecurrentClassifier
 
 Rows = list[tuple[str, str]]
 
@@ -44,6 +45,15 @@ def test_each_epoch_of_it_is_told(
     assert len(re.findall(r"^epoch \d/4  loss \S+  validation: ", first, re.MULTILINE)) >= epochs
     lines = re.findall(r"^epoch (\d)/(\d)  loss \d\.\d+  [\d,]+ texts/s  \d+ s$", second, re.MULTILINE)
     assert lines == [(str(number), str(epochs)) for number in range(1, epochs + 1)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "further", "rate"), [(1, 1, 1 / 6), (2, 1, 1 / 3), (3, 1, 0.5), (5, 1, 0.5), (6, 2, 0.5), (20, 6, 0.5)]
+)
+def test_it_is_a_third_of_the_first_one(epochs: int, further: int, rate: float) -> None:
+    network = RecurrentClassifier(ModelConfig(hidden=1, embedding=1, characters=False), 3, 2)
+    decided = refit.Decided(network, epochs)
+    assert (decided.further, decided.rate) == (further, pytest.approx(rate))
 
 
 def test_it_goes_on_where_the_first_ended(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
