@@ -5,7 +5,7 @@ The baselines are fastText (where it is installed) and the report's B1 and B2 of
 texts, too, as ``sortgate train`` does in its second training; where a text has several labels, thresholds are chosen on
 these. Rows are of the data's figure, accuracy unless :data:`MACRO` names it.
 
-Usage: python benchmarks/accuracy/run.py DATA_FOLDER NAME [NAME …] [--seeds 3] [--threads 2] [--json] [--set key=value]
+Usage: python benchmarks/accuracy/run.py DATA NAME [NAME …] [--seeds 3] [--threads 2] [--jobs 1] [--json] [--set a=b]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -111,20 +112,28 @@ def baselines(files: DataFiles, separator: str | None, judged: Corpus) -> dict[s
     return found if given is None else {"fastText": given, **found}
 
 
-def compare(folder: Path, seeds: int, settings: list[str], threads: int) -> dict[str, Any]:
-    """Return the figures of one data set."""
+def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: int) -> dict[str, Any]:
+    """Return the figures of one data set, by ``jobs`` trainings at a time."""
     separator = SEPARATORS.get(folder.name)
     figure = "macro_f1" if folder.name in MACRO else "accuracy"
     files = find_files([folder])
     judged = read_corpus(files.test, label_separator=separator)
-    rivals = {name: judge(judged, given) for name, given in baselines(files, separator, judged).items()}
-    best = max(rivals, key=lambda name: getattr(rivals[name], figure))
-    runs, made = [], []
-    for seed in range(seeds):
-        runs.append(train(folder, seed, settings, judged.texts, threads, separator))
-        made.append(judge(judged, runs[-1].given))
-        reached = ", ".join(f"{key} {value:.2f}" for key, value in zip(made[-1]._fields[:2], made[-1][:2], strict=True))
-        print(f"{folder.name}, seed {seed}: {reached}, {runs[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        training = [
+            pool.submit(train, folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)
+        ]
+        if jobs == 1:
+            wait(training)
+        rivals = {name: judge(judged, given) for name, given in baselines(files, separator, judged).items()}
+        best = max(rivals, key=lambda name: getattr(rivals[name], figure))
+        runs, made = [], []
+        for seed, done in enumerate(training):
+            runs.append(done.result())
+            made.append(judge(judged, runs[-1].given))
+            reached = ", ".join(
+                f"{key} {value:.2f}" for key, value in zip(made[-1]._fields[:2], made[-1][:2], strict=True)
+            )
+            print(f"{folder.name}, seed {seed}: {reached}, {runs[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     rates = {name: [getattr(figures, name) for figures in made] for name in ("accuracy", "macro_f1")}
     return {
         "texts": len(judged), "figure": figure, "baselines": {name: each[:2] for name, each in rivals.items()},
@@ -163,6 +172,9 @@ def main() -> None:
     parser.add_argument("names", nargs="+")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2, help="of each training: the weights are the same with one")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="trainings side by side; with more, times are not of an idle machine"
+    )
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each data set")
     options = parser.parse_args()
@@ -170,7 +182,7 @@ def main() -> None:
         header = ["data", *RIVALS, "Sortgate (each seed)", "gain", "p", "the other figure (best baseline)", "ECE"]
         print(f"| {' | '.join([*header, 'training', 'µs a text'])} |\n|{'---|' * (len(header) + 2)}")
     for name in options.names:
-        found = compare(options.data / name, options.seeds, options.settings, options.threads)
+        found = compare(options.data / name, options.seeds, options.settings, options.threads, options.jobs)
         print(json.dumps({"data": name, **found}) if options.json else shown(found, name), flush=True)
 
 
