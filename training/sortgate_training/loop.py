@@ -22,6 +22,7 @@ from sortgate_training.checkpoint import Checkpoint
 from sortgate_training.config import TrainingConfig
 from sortgate_training.history import Epoch, History, Judgement
 from sortgate_training.interrupt import Stop, stop_on_signals
+from sortgate_training.memory import give_back
 from sortgate_training.objective import Loss, Optimizer, create_schedule
 from sortgate_training.parallel import SideBySide
 from sortgate_training.step import CPU, Step
@@ -116,6 +117,7 @@ def fit(
         TrainingError: the loss is no longer a number, and no epoch was good before.
         KeyboardInterrupt: stopped before the first epoch was over, so there is nothing to keep.
     """
+    give_back()
     with watcher, SideBySide() as sides, stop_on_signals() as stop:
         run = _Run(module, batches, loss_of, judge, config, watcher, control or Control(), sides)
         try:
@@ -226,6 +228,7 @@ class _Run:
             self.watcher.epoch(epoch, best=better)
             self.control.log(epoch)
         self.done, self.texts, self.total, self.seconds = 0, 0, 0.0, 0.0
+        give_back()
 
     def save(self) -> None:
         """Hand out a checkpoint, if someone takes it."""
