@@ -20,14 +20,15 @@ Q = "q"
 class Harness:
     """A consumer in an event loop, whose batches are answered at once or when told to."""
 
-    def __init__(self, url: str, **settings: Any) -> None:
+    def __init__(self, url: str, *, tick_s: float = 0.02, **settings: Any) -> None:
         options = {"redis_url": url, "socket_timeout_s": 1.0, "lease_s": 1.0, "sweep_s": 0.2, **settings}
         self.hub = Hub()
         self.answering = True
+        self.pause_s = 0.0
         self.batches: list[Batch] = []
-        self.consumer = QueueConsumer(Q, Settings(**options), 64, self.fill)
+        self.consumer = QueueConsumer(Q, Settings(**options), 64, self.fill, pause_s=lambda: self.pause_s)
         self.consumer.attach(self.hub)
-        self.hub.timer.call_repeatedly(0.02, self.consumer.tick)
+        self.hub.timer.call_repeatedly(tick_s, self.consumer.tick)
 
     def fill(self) -> None:
         while batch := self.consumer.hand.take(16):

@@ -31,6 +31,12 @@ logger = get_logger(__name__)
 #: What keeps a process from serving at all; anything else that a batch raises is the doing of its texts.
 FATAL = (BundleError, PluginError, ConfigurationError)
 
+#: While all processes are busy, the next read comes after this share of the time that a batch takes of late, and after
+#: so many seconds at most: what is read may then wait for a process that is free, but not for long.
+PAUSE_SHARE, MOST_PAUSE_S = 0.5, 0.02
+#: Weight of a new batch in the time that batches take of late.
+NEWEST = 0.1
+
 #: What all queues together get to leave when Redis does not answer; orchestrators kill after 30 or 45 seconds.
 FINISH_S = 10.0
 
@@ -61,10 +67,12 @@ class Dispatcher:
         self._trying: set[str] = set()
         self._open = False
         self._turn = 0
+        self._batch_s = 0.0
         capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
         self.observers = WorkerObservers.from_settings(settings)
         self.consumers = {
-            queue: QueueConsumer(queue, settings, capacity, self.fill, self.observers) for queue in queues
+            queue: QueueConsumer(queue, settings, capacity, self.fill, self.observers, self._pause_s)
+            for queue in queues
         }
         self.monitor = Monitor(settings, pool.num_processes, self.observers)
 
@@ -163,8 +171,13 @@ class Dispatcher:
         processes: int = self._pool.num_processes
         return processes - len(self._running) - len(self._trying)
 
+    def _pause_s(self) -> float:
+        """Return the seconds for which texts that were read now would only wait."""
+        return 0.0 if self._idle > 0 else min(MOST_PAUSE_S, PAUSE_SHARE * self._batch_s)
+
     def _start(self, consumer: QueueConsumer, batch: Batch) -> None:
         self._running.add(batch)
+        started = time.monotonic()
 
         def on_accept(_pid: int, _at: float) -> None:
             batch.accepted = True
@@ -172,8 +185,12 @@ class Dispatcher:
         def on_done(result: tuple[bytes, tuple[Any, ...]]) -> None:
             answers, figures = result
             self._running.discard(batch)
+            self._batch_s += NEWEST * (time.monotonic() - started - self._batch_s)
             try:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
+                if self._idle > 0:
+                    for each in self.consumers.values():
+                        each.read()
             finally:
                 consumer.commit(answers, batch.entries)
             consumer.answered(len(batch.entries), BatchFigures(*figures))

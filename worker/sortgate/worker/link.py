@@ -7,7 +7,7 @@ import select
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -159,12 +159,22 @@ class Link:
         Raises:
             LinkLost: the connection is gone.
         """
+        self.send_all([(on_reply, command)], patience_s=patience_s)
+
+    def send_all(
+        self, commands: Sequence[tuple[OnReply, tuple[bytes | str | int, ...]]], patience_s: float = 0.0
+    ) -> None:
+        """Send commands in one go, which wakes Redis once; their replies come as those of :meth:`send`.
+
+        Raises:
+            LinkLost: the connection is gone.
+        """
         if self._connection is None:
             raise LinkLost("not connected")
         if not self._owed:
             self._progress_at = time.monotonic()
-        self._owed.append((on_reply, patience_s))
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub names no union
+        self._owed.extend((on_reply, patience_s) for on_reply, _ in commands)
+        packed = b"".join(hiredis.pack_command(command) for _, command in commands)  # type: ignore[arg-type]  # its stub names no union
         if self._unsent:
             self._unsent += packed
             return
@@ -172,6 +182,18 @@ class Link:
         if sent < len(packed):
             self._unsent += memoryview(packed)[sent:]
             self._want_to_write()
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Have the event loop call ``callback``, which may send; without a loop, or once it has gone, nobody does."""
+
+        def call() -> None:
+            try:
+                callback()
+            except LinkLost as error:
+                self._on_lost(error)
+
+        if self._hub is not None:
+            self._hub.call_later(seconds, call)
 
     def _write(self, data: bytes | bytearray) -> int:
         """Return how many bytes the kernel has taken."""

@@ -17,7 +17,7 @@ from sortgate.worker.allowance import Allowance
 from sortgate.worker.entries import Entry
 from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
-from sortgate.worker.link import Link, LinkLost, raise_error
+from sortgate.worker.link import Link, LinkLost, OnReply, raise_error
 from sortgate.worker.shares import Turns, shares
 
 logger = get_logger(__name__)
@@ -39,6 +39,7 @@ class Reader:
         on_entries: called when entries are waiting for a pool process.
         on_time: given Redis's ``TIME``, with every read.
         on_whole: called when a whole read has succeeded.
+        pause_s: gives the seconds for which there is no hurry to read on.
 
     Attributes:
         reading: a read is on its way.
@@ -59,6 +60,7 @@ class Reader:
         on_entries: Callable[[], None],
         on_time: Callable[[Any], None],
         on_whole: Callable[[], None],
+        pause_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.reading = self.results_full = self.stopped = self.held = False
         self._queue = queue
@@ -71,6 +73,8 @@ class Reader:
         self._hand = hand
         self._figures = figures
         self._on_entries, self._on_time, self._on_whole = on_entries, on_time, on_whole
+        self._pause_s = pause_s
+        self._pauses = 0
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
         self.reset()
 
@@ -118,18 +122,17 @@ class Reader:
 
     def _read(self, room: int) -> None:
         self.reading = True
-        self._link.send(self._take_time, "TIME")
+        commands: list[tuple[OnReply, tuple[bytes | str | int, ...]]] = [(self._take_time, ("TIME",))]
         if not self.results_full:
             counts = shares(room, self._busy) if self._allowance is None else self._turns.take(room, self._busy)
             for number, (stream, count) in enumerate(zip(self._streams, counts, strict=True), 1):
                 if not count:  # its turn comes; 0 would mean all that there is
                     continue
                 self._busy[number - 1] = False
-                self._link.send(
-                    partial(self._take_entries, number), "XREADGROUP", "GROUP", keys.GROUP, self._consumer,
-                    "COUNT", count, "STREAMS", stream, ">",
-                )  # fmt: skip
-        self._link.send(self._end, "XLEN", keys.results(self._queue))
+                read = ("XREADGROUP", "GROUP", keys.GROUP, self._consumer, "COUNT", count, "STREAMS", stream, ">")
+                commands.append((partial(self._take_entries, number), read))
+        commands.append((self._end, ("XLEN", keys.results(self._queue))))
+        self._link.send_all(commands)
 
     def _take_time(self, reply: Any) -> None:
         raise_error(reply)
@@ -164,7 +167,7 @@ class Reader:
         if self.results_full:
             return  # the next tick asks again
         if any(self._busy) or was_full:
-            self.read()
+            self._read_on()
         elif self.stopped or self.held:
             return
         elif self._allowance is not None:
@@ -194,4 +197,23 @@ class Reader:
             self._take_entries(self._streams.index(stream.decode()) + 1, [(stream, entries)])
         if reply:
             self._on_entries()
-        self.read()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read on at once where a process waits for texts; else after a pause, so that a read has more to bring.
+
+        Texts that trickle in while all processes are busy would each cost a read of their own, and with it a good part
+        of the cores that the processes want.
+        """
+        pause = self._pause_s()
+        if pause <= 0.0:
+            self.read()
+            return
+        self._pauses += 1
+        this = self._pauses
+
+        def go_on() -> None:
+            if this == self._pauses:
+                self.read()
+
+        self._link.later(pause, go_on)

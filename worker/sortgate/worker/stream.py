@@ -54,6 +54,7 @@ class QueueConsumer:
         capacity: most entries in hand.
         on_entries: called when entries are waiting for a pool process.
         observers: plugins that are told what happens.
+        pause_s: gives the seconds for which there is no hurry to read on.
 
     Attributes:
         hand: the entries read and not yet confirmed as answered.
@@ -70,6 +71,7 @@ class QueueConsumer:
         capacity: int,
         on_entries: Callable[[], None],
         observers: WorkerObservers | None = None,
+        pause_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.queue = queue
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
@@ -92,6 +94,7 @@ class QueueConsumer:
         self._reader = Reader(
             queue, self.consumer, settings, self._reads, self.hand, self.figures,
             on_entries=on_entries, on_time=self._set_clock, on_whole=self._reconnection.succeeded,
+            pause_s=pause_s,
         )  # fmt: skip
         self._connected = False
         self._renew_at = self._sweep_at = 0.0
@@ -135,6 +138,13 @@ class QueueConsumer:
                 self._sweep()
             if self._watch.due(now):
                 self._commands.send(self._watch.take, *state_command(self.queue))
+            self._reader.read()
+        except LinkLost as error:
+            self._lost(error)
+
+    def read(self) -> None:
+        """Read now: a process waits for texts."""
+        try:
             self._reader.read()
         except LinkLost as error:
             self._lost(error)
