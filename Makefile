@@ -3,6 +3,10 @@ PYTHON ?= python3
 DATA ?=
 # Which tests `make test` runs.
 MARKS ?= not slow
+# How many tests run at a time, but for those below.
+JOBS ?= 2
+# Tests with leases, probes and time-outs in them: with the machine to themselves, one after the other.
+ALONE := $(addprefix tests/,client demo docker faults integration streams worker)
 BUNDLE ?= models/demo
 TEXTS ?= models/demo-texts.csv
 # How long `make soak` takes.
@@ -12,6 +16,7 @@ SORTGATE_TEST_DATA ?= $(abspath $(wildcard ../shared/data))
 export SORTGATE_TEST_DATA
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
 # Build environments are constrained too: older pips read the first variable for them, newer ones the second.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -27,10 +32,11 @@ demo: install  ## train, start Redis and two workers, stream 20,000 texts; DATA=
 	$(BIN)/sortgate demo $(if $(DATA),--data "$(DATA)")
 
 test: install-dev  ## everything but the slow tests, against a private Redis
-	$(BIN)/python -m pytest tests plugins -m "$(MARKS)"
+	$(PYTEST) -n $(JOBS) --dist loadfile tests plugins $(ALONE:%=--ignore=%) -m "$(MARKS)"; first=$$?; \
+	$(PYTEST) $(ALONE) -m "$(MARKS)" && exit $$first
 
-test-all: install-dev  ## the slow tests too: install flavours, image steps, long faults
-	$(BIN)/python -m pytest tests plugins
+test-all:  ## the slow tests too: install flavours, image steps, long faults
+	$(MAKE) test MARKS="slow or not slow"
 
 lint: install-dev  ## ruff, mypy --strict, yamllint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -47,7 +53,7 @@ docs: install-dev  ## write docs/reference and the index of the decisions
 	$(BIN)/python docs/generate.py
 
 soak: install-dev  ## half load and a fault every 20 seconds for ten minutes, or as many as MINUTES says; then the count
-	SORTGATE_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/faults/test_soak.py
+	SORTGATE_SOAK_MINUTES=$(MINUTES) $(PYTEST) -s tests/faults/test_soak.py
 
 sbom: install  ## what is installed, as CycloneDX in build/sbom.json; all of it must be pinned, and no version known bad
 	test -x .venv-sbom/bin/python || $(PYTHON) -m venv .venv-sbom

@@ -25,6 +25,11 @@ from sortgate.plugins import create_registry
 from sortgate.textpath import TextConfig, TextLimits, TextPath
 from sortgate_training.graph import random_model
 
+# A shell that starts a job in the background has it ignore Ctrl-C, and whatever the job starts inherits that: tests
+# that interrupt a command would wait for it in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedRedis]:
