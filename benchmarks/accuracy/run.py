@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -118,15 +118,12 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: i
     figure = "macro_f1" if folder.name in MACRO else "accuracy"
     files = find_files([folder])
     judged = read_corpus(files.test, label_separator=separator)
+    runs, made = [], []
     with ThreadPoolExecutor(jobs) as pool:
         training = [
             pool.submit(train, folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)
         ]
-        if jobs == 1:
-            wait(training)
-        rivals = {name: judge(judged, given) for name, given in baselines(files, separator, judged).items()}
-        best = max(rivals, key=lambda name: getattr(rivals[name], figure))
-        runs, made = [], []
+        beside = baselines(files, separator, judged) if jobs > 1 else None
         for seed, done in enumerate(training):
             runs.append(done.result())
             made.append(judge(judged, runs[-1].given))
@@ -134,6 +131,9 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: i
                 f"{key} {value:.2f}" for key, value in zip(made[-1]._fields[:2], made[-1][:2], strict=True)
             )
             print(f"{folder.name}, seed {seed}: {reached}, {runs[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    answers = baselines(files, separator, judged) if beside is None else beside
+    rivals = {name: judge(judged, given) for name, given in answers.items()}
+    best = max(rivals, key=lambda name: getattr(rivals[name], figure))
     rates = {name: [getattr(figures, name) for figures in made] for name in ("accuracy", "macro_f1")}
     return {
         "texts": len(judged), "figure": figure, "baselines": {name: each[:2] for name, each in rivals.items()},
