@@ -120,17 +120,21 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: i
     judged = read_corpus(files.test, label_separator=separator)
     runs, made = [], []
     with ThreadPoolExecutor(jobs) as pool:
-        training = [
-            pool.submit(train, folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)
-        ]
-        beside = baselines(files, separator, judged) if jobs > 1 else None
-        for seed, done in enumerate(training):
-            runs.append(done.result())
-            made.append(judge(judged, runs[-1].given))
-            reached = ", ".join(
-                f"{key} {value:.2f}" for key, value in zip(made[-1]._fields[:2], made[-1][:2], strict=True)
-            )
-            print(f"{folder.name}, seed {seed}: {reached}, {runs[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+        try:
+            training = [
+                pool.submit(train, folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)
+            ]
+            beside = baselines(files, separator, judged) if jobs > 1 else None
+            for seed, done in enumerate(training):
+                runs.append(done.result())
+                made.append(judge(judged, runs[-1].given))
+                reached = ", ".join(
+                    f"{key} {value:.2f}" for key, value in zip(made[-1]._fields[:2], made[-1][:2], strict=True)
+                )
+                print(f"{folder.name}, seed {seed}: {reached}, {runs[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+        except BaseException:  # Ctrl-C, too: what has not begun must not begin
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     answers = baselines(files, separator, judged) if beside is None else beside
     rivals = {name: judge(judged, given) for name, given in answers.items()}
     best = max(rivals, key=lambda name: getattr(rivals[name], figure))
@@ -173,7 +177,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2, help="of each training: the weights are the same with one")
     parser.add_argument(
-        "--jobs", type=int, default=1, help="trainings side by side; with more, times are not of an idle machine"
+        "--jobs",
+        type=int,
+        default=1,
+        help="trainings side by side; with more, times and costs are not of an idle machine",
     )
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each data set")

@@ -134,11 +134,13 @@ class Dispatcher:
             else:
                 consumer.go_on()
             self.fill()
+            self._read_for_idle()
 
         def on_error(info: Any) -> None:
             self._trying.discard(consumer.queue)
             self._on_not_ready(info)
             self.fill()
+            self._read_for_idle()
 
         self._trying.add(consumer.queue)
         self._pool.apply_async(
@@ -171,6 +173,12 @@ class Dispatcher:
         processes: int = self._pool.num_processes
         return processes - len(self._running) - len(self._trying)
 
+    def _read_for_idle(self) -> None:
+        """End the pauses of all queues if a process has become free and found nothing waiting."""
+        if self._open and self._idle > 0:
+            for consumer in self.consumers.values():
+                consumer.read()
+
     def _pause_s(self) -> float:
         """Return the seconds for which texts that were read now would only wait."""
         return 0.0 if self._idle > 0 else min(MOST_PAUSE_S, PAUSE_SHARE * self._batch_s)
@@ -185,20 +193,21 @@ class Dispatcher:
         def on_done(result: tuple[bytes, tuple[Any, ...]]) -> None:
             answers, figures = result
             self._running.discard(batch)
-            self._batch_s += NEWEST * (time.monotonic() - started - self._batch_s)
+            # beyond what the longest pause comes from it need not be known; a loop that was away took no batch's time
+            taken = min(time.monotonic() - started, MOST_PAUSE_S / PAUSE_SHARE)
+            self._batch_s += NEWEST * (taken - self._batch_s)
             try:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
-                if self._idle > 0:
-                    for each in self.consumers.values():
-                        each.read()
             finally:
                 consumer.commit(answers, batch.entries)
+            self._read_for_idle()
             consumer.answered(len(batch.entries), BatchFigures(*figures))
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
             self._failed(consumer, batch, info)
             self.fill()
+            self._read_for_idle()
 
         # on_apply, not apply_async: that one writes the arguments, and so the texts, to the log at level debug
         batch.job = self._pool.on_apply(

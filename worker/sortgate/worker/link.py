@@ -183,8 +183,8 @@ class Link:
             self._unsent += memoryview(packed)[sent:]
             self._want_to_write()
 
-    def later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Have the event loop call ``callback``, which may send; without a loop, or once it has gone, nobody does."""
+    def later(self, seconds: float, callback: Callable[[], None]) -> Any:
+        """Have the event loop call ``callback``, which may send; returns what can be cancelled, None without a loop."""
 
         def call() -> None:
             try:
@@ -192,8 +192,7 @@ class Link:
             except LinkLost as error:
                 self._on_lost(error)
 
-        if self._hub is not None:
-            self._hub.call_later(seconds, call)
+        return None if self._hub is None else self._hub.call_later(seconds, call)
 
     def _write(self, data: bytes | bytearray) -> int:
         """Return how many bytes the kernel has taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -74,7 +75,8 @@ class Reader:
         self._figures = figures
         self._on_entries, self._on_time, self._on_whole = on_entries, on_time, on_whole
         self._pause_s = pause_s
-        self._pauses = 0
+        self._pause: Any = None
+        self._began = self._took_s = 0.0
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
         self.reset()
 
@@ -122,6 +124,7 @@ class Reader:
 
     def _read(self, room: int) -> None:
         self.reading = True
+        self._began = time.monotonic()
         commands: list[tuple[OnReply, tuple[bytes | str | int, ...]]] = [(self._take_time, ("TIME",))]
         if not self.results_full:
             counts = shares(room, self._busy) if self._allowance is None else self._turns.take(room, self._busy)
@@ -156,6 +159,7 @@ class Reader:
     def _end(self, results: Any) -> None:
         """Take note of the result stream's length, which ends a read."""
         self.reading = False
+        self._took_s = time.monotonic() - self._began
         raise_error(results)
         self._on_whole()
         was_full, self.results_full = self.results_full, results >= self._results_limit
@@ -203,17 +207,12 @@ class Reader:
         """Read on at once where a process waits for texts; else after a pause, so that a read has more to bring.
 
         Texts that trickle in while all processes are busy would each cost a read of their own, and with it a good part
-        of the cores that the processes want.
+        of the cores that the processes want. What a read takes is taken off the pause.
         """
-        pause = self._pause_s()
+        pause = self._pause_s() - self._took_s
         if pause <= 0.0:
             self.read()
             return
-        self._pauses += 1
-        this = self._pauses
-
-        def go_on() -> None:
-            if this == self._pauses:
-                self.read()
-
-        self._link.later(pause, go_on)
+        if self._pause is not None:  # superseded ones would stay with the event loop, which calls ten at a time
+            self._pause.cancel()
+        self._pause = self._link.later(pause, self.read)

@@ -1,0 +1,128 @@
+"""What the dispatcher has its queues read when a process becomes free; the pool alone is none of Celery's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from kombu.asynchronous import Hub
+
+from sortgate import Client
+from sortgate.messages import parse_request, result_fields
+from sortgate.settings import Settings
+from sortgate.worker import dispatch
+from sortgate.worker.answer import pack_answers
+from sortgate.worker.dispatch import Dispatcher
+from sortgate.worker.entries import PackedBatch
+from sortgate.worker.figures import WAIT_S
+
+
+class Pool:
+    """One process, whose jobs the test ends."""
+
+    num_processes = 1
+
+    def __init__(self) -> None:
+        handler = SimpleNamespace(_recv_message=None, _hub=None)
+        self._pool = SimpleNamespace(_result_handler=handler, on_hard_timeout=None, _pool=[])
+        self.jobs: list[tuple[bytes, Callable[[Any], None], Callable[[Any], None]]] = []
+
+    def on_apply(self, _target: Any, args: tuple[bytes], **options: Any) -> Any:
+        self.jobs.append((args[0], options["callback"], options["error_callback"]))
+        return SimpleNamespace(discard=None)
+
+
+class Loop:
+    """Two queues of one worker in an event loop that ticks seldom, since a tick reads, too."""
+
+    def __init__(self, url: str) -> None:
+        self.hub, self.pool = Hub(), Pool()
+        self.dispatcher = Dispatcher(self.pool, Settings(redis_url=url), ["a", "b"], self.fatal)
+        self.dispatcher._open = True
+        for consumer in self.dispatcher.consumers.values():
+            consumer.attach(self.hub)
+        self.hub.call_repeatedly(5.0, self.dispatcher.tick)
+        self.clients = {queue: Client(url, queue=queue) for queue in ("a", "b")}
+
+    def fatal(self, error: Exception) -> None:
+        raise AssertionError(error)
+
+    def run(self, until: Callable[[], bool], timeout_s: float = 4.0) -> None:
+        ends = time.monotonic() + timeout_s
+        while not until():
+            assert time.monotonic() < ends, "not in time"
+            self.hub.call_later(0.005, lambda: None)
+            self.hub.run_once()
+
+    def submit(self, queue: str, text: str) -> None:
+        self.clients[queue].submit([text])
+
+    def waiting(self, queue: str) -> int:
+        return self.dispatcher.consumers[queue].hand.waiting
+
+    def take(self) -> tuple[str, Callable[[], None], Callable[[], None]]:
+        """Return the running job's queue, and what answers it and what fails it."""
+        [(packed, done, failed)] = self.pool.jobs
+        self.pool.jobs = []
+        batch = msgspec.msgpack.decode(packed, type=PackedBatch)
+        answers = []
+        for stream, entry, fields in batch.entries:
+            request = parse_request(entry, fields, batch.queue)
+            made = result_fields(request, "expired", code="deadline", message="")
+            answers.append((stream, entry, request.dedupe_id, request.reply, "expired", made))
+        figures = (0, 0, 0.0, 0.0, [0] * (len(WAIT_S) + 1), 0.0)
+        info = SimpleNamespace(exception=RuntimeError(), type=RuntimeError)
+        return batch.queue, lambda: done((pack_answers(answers), figures)), lambda: failed(info)
+
+    def close(self) -> None:
+        for consumer in self.dispatcher.consumers.values():
+            for link in consumer._links:
+                link.close()
+        for client in self.clients.values():
+            client.close()
+        self.hub.close()
+
+
+@pytest.fixture
+def loop(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    monkeypatch.setattr(dispatch, "MOST_PAUSE_S", 60.0)
+    loop = Loop(redis_url)
+    loop.dispatcher._batch_s = 120.0
+    yield loop
+    loop.close()
+
+
+def busy_with_a(loop: Loop) -> None:
+    """Have the process work for queue a, and queue b pause while a text of it waits in Redis."""
+    loop.run(lambda: all(consumer._reader.reading for consumer in loop.dispatcher.consumers.values()))
+    loop.submit("a", "first")
+    loop.run(lambda: len(loop.pool.jobs) == 1)
+    loop.submit("b", "second")
+    loop.run(lambda: loop.waiting("b") == 1)
+    loop.submit("b", "third")
+    ends = time.monotonic() + 0.2
+    loop.run(lambda: time.monotonic() > ends)
+    assert loop.waiting("b") == 1, "there is no hurry to read it"
+
+
+@pytest.mark.parametrize("end", ["answered", "failed"])
+def test_a_process_that_is_free_ends_the_pause_of_every_queue(loop: Loop, end: str) -> None:
+    busy_with_a(loop)
+    queue, done, _ = loop.take()
+    assert queue == "a"
+    done()
+    queue, done, failed = loop.take()
+    assert queue == "b", "what is in hand comes at once"
+    consumer = loop.dispatcher.consumers["b"]
+    if end == "answered":
+        consumer.commit = lambda *_: None  # type: ignore[method-assign]  # its confirmation would have it read, too
+        done()
+    else:
+        consumer.failed = lambda *_: None  # type: ignore[method-assign]
+        failed()
+    loop.run(lambda: len(loop.pool.jobs) == 1)
+    assert loop.take()[0] == "b"
