@@ -131,7 +131,10 @@ def fit(
         run.save()
         raise KeyboardInterrupt
     module.load_state_dict(run.weights)
-    return run.history
+    history = run.history
+    del run  # the optimiser's state
+    give_back()
+    return history
 
 
 class _Run:
