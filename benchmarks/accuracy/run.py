@@ -113,7 +113,7 @@ def baselines(files: DataFiles, separator: str | None, judged: Corpus) -> dict[s
 
 
 def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: int) -> dict[str, Any]:
-    """Return the figures of one data set, by ``jobs`` trainings at a time."""
+    """Return the figures of one data set, by ``jobs`` trainings at a time, baselines first."""
     separator = SEPARATORS.get(folder.name)
     figure = "macro_f1" if folder.name in MACRO else "accuracy"
     files = find_files([folder])
@@ -121,10 +121,11 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: i
     runs, made = [], []
     with ThreadPoolExecutor(jobs) as pool:
         try:
+            answers = pool.submit(baselines, files, separator, judged)
             training = [
                 pool.submit(train, folder, seed, settings, judged.texts, threads, separator) for seed in range(seeds)
             ]
-            beside = baselines(files, separator, judged) if jobs > 1 else None
+            rivals = {name: judge(judged, given) for name, given in answers.result().items()}
             for seed, done in enumerate(training):
                 runs.append(done.result())
                 made.append(judge(judged, runs[-1].given))
@@ -135,8 +136,6 @@ def compare(folder: Path, seeds: int, settings: list[str], threads: int, jobs: i
         except BaseException:  # Ctrl-C, too: what has not begun must not begin
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    answers = baselines(files, separator, judged) if beside is None else beside
-    rivals = {name: judge(judged, given) for name, given in answers.items()}
     best = max(rivals, key=lambda name: getattr(rivals[name], figure))
     rates = {name: [getattr(figures, name) for figures in made] for name in ("accuracy", "macro_f1")}
     return {

@@ -41,7 +41,7 @@ class Loop:
 
     def __init__(self, url: str) -> None:
         self.hub, self.pool = Hub(), Pool()
-        self.dispatcher = Dispatcher(self.pool, Settings(redis_url=url), ["a", "b"], self.fatal)
+        self.dispatcher = Dispatcher(self.pool, Settings(redis_url=url, max_deliveries=1), ["a", "b"], self.fatal)
         self.dispatcher._open = True
         for consumer in self.dispatcher.consumers.values():
             consumer.attach(self.hub)
@@ -117,12 +117,9 @@ def test_a_process_that_is_free_ends_the_pause_of_every_queue(loop: Loop, end: s
     done()
     queue, done, failed = loop.take()
     assert queue == "b", "what is in hand comes at once"
-    consumer = loop.dispatcher.consumers["b"]
-    if end == "answered":
-        consumer.commit = lambda *_: None  # type: ignore[method-assign]  # its confirmation would have it read, too
-        done()
-    else:
-        consumer.failed = lambda *_: None  # type: ignore[method-assign]
-        failed()
+    readers = [consumer._reader for consumer in loop.dispatcher.consumers.values()]
+    assert not any(reader.reading for reader in readers)
+    (done if end == "answered" else failed)()
+    assert all(reader.reading for reader in readers), "before Redis has confirmed any answer, which would have it read"
     loop.run(lambda: len(loop.pool.jobs) == 1)
     assert loop.take()[0] == "b"

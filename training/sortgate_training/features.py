@@ -63,7 +63,7 @@ def _tensor(matrix: Any) -> torch.Tensor:
     """Return the matrix as PyTorch's, over the same memory."""
     matrix.sort_indices()
     with warnings.catch_warnings():
-        # the second is of PyTorch before 2.13, which says it although the checks are asked for
+        # the second is PyTorch 2.11's, which says it although the checks are asked for
         warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks)")
         starts, columns, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
         return torch.sparse_csr_tensor(starts, columns, values, size=matrix.shape, check_invariants=True)

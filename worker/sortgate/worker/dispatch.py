@@ -133,14 +133,12 @@ class Dispatcher:
                 consumer.hold(problem)
             else:
                 consumer.go_on()
-            self.fill()
-            self._read_for_idle()
+            self._freed()
 
         def on_error(info: Any) -> None:
             self._trying.discard(consumer.queue)
             self._on_not_ready(info)
-            self.fill()
-            self._read_for_idle()
+            self._freed()
 
         self._trying.add(consumer.queue)
         self._pool.apply_async(
@@ -172,6 +170,11 @@ class Dispatcher:
         """Processes that have nothing to do."""
         processes: int = self._pool.num_processes
         return processes - len(self._running) - len(self._trying)
+
+    def _freed(self) -> None:
+        """Give a process that has become free what waits, or have it read."""
+        self.fill()
+        self._read_for_idle()
 
     def _read_for_idle(self) -> None:
         """End the pauses of all queues if a process has become free and found nothing waiting."""
@@ -206,8 +209,7 @@ class Dispatcher:
         def on_error(info: Any) -> None:
             self._running.discard(batch)
             self._failed(consumer, batch, info)
-            self.fill()
-            self._read_for_idle()
+            self._freed()
 
         # on_apply, not apply_async: that one writes the arguments, and so the texts, to the log at level debug
         batch.job = self._pool.on_apply(

@@ -20,6 +20,7 @@ from sortgate.streams.redirect import Route, point
 
 Reply = Any
 OnReply = Callable[[Reply], None]
+Command = tuple[bytes | str | int, ...]
 
 _CHUNK_BYTES = 262_144
 #: Most plain bytes of one TLS record (RFC 8446, 5.1).
@@ -161,9 +162,7 @@ class Link:
         """
         self.send_all([(on_reply, command)], patience_s=patience_s)
 
-    def send_all(
-        self, commands: Sequence[tuple[OnReply, tuple[bytes | str | int, ...]]], patience_s: float = 0.0
-    ) -> None:
+    def send_all(self, commands: Sequence[tuple[OnReply, Command]], patience_s: float = 0.0) -> None:
         """Send commands in one go, which wakes Redis once; their replies come as those of :meth:`send`.
 
         Raises:

@@ -18,7 +18,7 @@ from sortgate.worker.allowance import Allowance
 from sortgate.worker.entries import Entry
 from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
-from sortgate.worker.link import Link, LinkLost, OnReply, raise_error
+from sortgate.worker.link import Command, Link, LinkLost, OnReply, raise_error
 from sortgate.worker.shares import Turns, shares
 
 logger = get_logger(__name__)
@@ -125,7 +125,7 @@ class Reader:
     def _read(self, room: int) -> None:
         self.reading = True
         self._began = time.monotonic()
-        commands: list[tuple[OnReply, tuple[bytes | str | int, ...]]] = [(self._take_time, ("TIME",))]
+        commands: list[tuple[OnReply, Command]] = [(self._take_time, ("TIME",))]
         if not self.results_full:
             counts = shares(room, self._busy) if self._allowance is None else self._turns.take(room, self._busy)
             for number, (stream, count) in enumerate(zip(self._streams, counts, strict=True), 1):
