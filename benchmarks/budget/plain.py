@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import torch
 from contestant import Contestant
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import quantize_dynamic
 from torch import nn
+
+from sortgate.inference.runtime import import_onnxruntime
 
 EMBEDDING, HIDDEN = 128, 128
 #: Ids of padding and of words that are not in the dictionary.
@@ -143,12 +143,13 @@ def quantized(model: bytes) -> bytes:
         graph = onnx.load_from_string(model)
         # says that the graph is ready, or a log would advise to prepare it, which changes nothing here
         graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
-        quantize_dynamic(graph, target)
+        import_onnxruntime("onnxruntime.quantization").quantize_dynamic(graph, target)
         return target.read_bytes()
 
 
 def contestant(name: str, model: bytes, precision: str, words: Words, labels: Sequence[str]) -> Contestant:
     """Return the row of one file: one call of ONNX Runtime a batch, and the label of the largest logit."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -14,13 +14,14 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from bad_models import BAD, HIDDEN, LABELS, ROWS, model, node, replace, tensor
 from sortgate.bundle import check_onnx
 from sortgate.errors import UnsafeModelError
+from sortgate.inference.runtime import import_onnxruntime
 
 
 def quantized(source: ModelProto, folder: Path, **options: object) -> ModelProto:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
+    quantization = import_onnxruntime("onnxruntime.quantization")
     onnx.save(source, folder / "float.onnx")
-    quantize_dynamic(folder / "float.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8, **options)
+    int8 = quantization.QuantType.QInt8
+    quantization.quantize_dynamic(folder / "float.onnx", folder / "int8.onnx", weight_type=int8, **options)
     return onnx.load(folder / "int8.onnx")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,3 +92,37 @@ def test_a_started_session_refuses_to_run_in_a_fork(state: str, status: int) -> 
     )
     assert done.returncode == status, done.stderr
     assert ("cannot run in its child" in done.stdout) == (state == "started")
+
+
+OPEN_FILES = """
+import os, sys
+from sortgate.inference.runtime import import_onnxruntime
+from sortgate.inference.session import Session
+import_onnxruntime("onnxruntime.quantization")
+Session(open(sys.argv[1], "rb").read()).start()
+held = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+print(sum(path.startswith(os.environ["HOME"]) for path in held))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_nothing_is_told_about_who_classifies(tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry writes to the user's cache; it is off by itself where it finds a test or a CI."""
+    (tmp_path / "model.onnx").write_bytes(MODEL)
+    # of a user's environment only what Python needs: ONNX Runtime looks for the variables of many test systems
+    bare = {"PATH": os.environ["PATH"]}
+
+    def files_in_home(name: str, **more: str) -> tuple[int, list[Path]]:
+        home = tmp_path / name
+        home.mkdir()
+        command = [sys.executable, "-c", OPEN_FILES, str(tmp_path / "model.onnx")]
+        done = subprocess.run(
+            command, env={**bare, "HOME": str(home), **more}, capture_output=True, text=True, check=True
+        )
+        return int(done.stdout), [path for path in home.rglob("*") if path.is_file()]
+
+    assert files_in_home("quiet") == (0, [])
+    if tuple(map(int, version("onnxruntime").split(".")[:2])) >= (1, 29):
+        held, kept = files_in_home("telling", ORT_DISABLE_TELEMETRY="0")
+        assert held
+        assert kept, "what the test looks at is what telemetry leaves"

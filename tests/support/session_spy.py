@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnxruntime
 import pytest
+
+from sortgate.inference.runtime import import_onnxruntime
 
 
 def spy_on_sessions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Return a list that gains an item whenever an ``InferenceSession`` is created, before it sees its model."""
     created: list[object] = []
+    onnxruntime = import_onnxruntime()
     real = onnxruntime.InferenceSession
 
     class Spy(real):  # type: ignore[misc, valid-type]  # ONNX Runtime is untyped

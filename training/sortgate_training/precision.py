@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from sortgate.bundle import ModelInfo
 from sortgate.errors import TrainingError
+from sortgate.inference.runtime import import_onnxruntime
 from sortgate.inference.session import Session
 from sortgate.textpath import Encoded
 from sortgate_training.judging import Cut
@@ -268,13 +268,20 @@ def quantize(graph: onnx.ModelProto) -> bytes:
     Raises:
         TrainingError: the quantiser left an LSTM as it was.
     """
+    quantization = import_onnxruntime("onnxruntime.quantization")
     prepared = onnx.ModelProto()
     prepared.CopyFrom(graph)
     # Our graph needs none of the quantiser's pre-processing; the mark keeps it from saying otherwise in a log.
     prepared.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.onnx"
-        quantize_dynamic(prepared, target, weight_type=QuantType.QInt8, op_types_to_quantize=["LSTM"], per_channel=True)
+        quantization.quantize_dynamic(
+            prepared,
+            target,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=["LSTM"],
+            per_channel=True,
+        )
         data = target.read_bytes()
     operators = [node.op_type for node in onnx.load_from_string(data).graph.node]
     if "LSTM" in operators or "DynamicQuantizeLSTM" not in operators:

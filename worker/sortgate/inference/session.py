@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sortgate.bundle.onnx_check import check_onnx
 from sortgate.errors import BundleFormatError, ConfigurationError, InferenceError
+from sortgate.inference.runtime import import_onnxruntime
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -51,10 +52,7 @@ class Session:
         if self._started is not None:
             self._check_process()
             return
-        try:
-            import onnxruntime
-        except ModuleNotFoundError:
-            raise ConfigurationError('ONNX Runtime is not installed: pip install "sortgate[inference]"') from None
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
