@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sortgate.errors import TrainingError
 from sortgate_training.features import Features
+from sortgate_training.parallel import SIDES, SideBySide, set_threads
 from sortgate_training.regression import STRENGTHS, Penalty, Regression, _squared_ratios
 
 LABELS = 3
@@ -124,6 +125,27 @@ def test_factors_are_the_matrix_that_they_stand_for() -> None:
     np.testing.assert_allclose(gathered, whole.T @ errors, atol=1e-4)
     truth = (generator.random((300, 3)) < 0.3).astype(np.float32)
     np.testing.assert_array_equal(features.counts(truth), (whole > 0).T.astype(np.float32) @ truth)
+
+
+@pytest.mark.parametrize("texts", [1, 2, 300])
+def test_products_are_the_same_on_any_number_of_threads(texts: int) -> None:
+    words = sparse.random(texts, 40, density=0.1, random_state=0, format="csr", dtype=np.float32)
+    parts = sparse.random(40, 90, density=0.1, random_state=1, format="csr", dtype=np.float32)
+    own = sparse.csr_matrix((texts, 20), dtype=np.float32)  # of nothing, too
+    generator = np.random.default_rng(0)
+    weights, errors = (
+        torch.from_numpy(generator.standard_normal((rows, 3)).astype(np.float32)) for rows in (110, texts)
+    )
+    before, alone = torch.get_num_threads(), Features(own, words, parts)
+    try:
+        set_threads(SIDES)
+        with SideBySide() as sides:
+            together = Features(own, words, parts, sides)
+            assert torch.equal(together @ weights, alone @ weights)
+            assert torch.equal(together.gathered(errors), alone.gathered(errors))
+    finally:
+        set_threads(1)
+        torch.set_num_threads(before)
 
 
 def test_a_loss_that_is_no_number_ends_the_search() -> None:

@@ -6,14 +6,17 @@ factors, and the matrix that says what each text has is never made.
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import sparse
+
+from sortgate_training.parallel import SIDES, SideBySide
 
 #: Texts whose product is made at once.
 BLOCK = 2_000
@@ -26,22 +29,24 @@ class Features:
         own: ``[texts, features]``, sparse rows, float32.
         words: ``[texts, words]``.
         parts: ``[words, parts]``.
+        sides: threads to multiply on; None for this one.
     """
 
-    def __init__(self, own: Any, words: Any, parts: Any) -> None:
+    def __init__(self, own: Any, words: Any, parts: Any, sides: SideBySide | None = None) -> None:
         self._factors = (own, words, parts)
-        self._along = [_tensor(factor) for factor in self._factors]
+        self._sides = sides
+        self._along = [_Rows(factor, sides) for factor in self._factors]
         self.shape = (own.shape[0], own.shape[1] + parts.shape[1])
 
     @cached_property
-    def _across(self) -> list[torch.Tensor]:
+    def _across(self) -> list[_Rows]:
         """The factors' transposes, which only those that learn from the texts need."""
-        return [_tensor(factor.T.tocsr()) for factor in self._factors]
+        return [_Rows(factor.T.tocsr(), self._sides) for factor in self._factors]
 
     def __matmul__(self, weights: torch.Tensor) -> torch.Tensor:
         """Return ``[texts, columns]`` for weights ``[features, columns]``."""
         own, words, parts = self._along
-        size = own.shape[1]
+        size = self._factors[0].shape[1]
         return own @ weights[:size] + words @ (parts @ weights[size:])
 
     def gathered(self, errors: torch.Tensor) -> torch.Tensor:
@@ -57,6 +62,20 @@ class Features:
             block = slice(first, first + BLOCK)
             with_part += _ones(words[block] @ parts).T @ truth[block]
         return np.concatenate([own.T @ truth, with_part])
+
+
+class _Rows:
+    """A sparse matrix in blocks of rows, which are multiplied side by side: a row's sum is the same on any thread."""
+
+    def __init__(self, matrix: Any, sides: SideBySide | None) -> None:
+        self._sides = sides
+        shares = np.linspace(0, matrix.nnz, SIDES + 1)[1:-1]  # of the work, which is the entries'
+        ends = [0, *np.searchsorted(matrix.indptr, shares).tolist(), matrix.shape[0]]
+        self._blocks = [_tensor(matrix[start:end]) for start, end in itertools.pairwise(ends) if start < end]
+
+    def __matmul__(self, columns: torch.Tensor) -> torch.Tensor:
+        multiply = partial(torch.mm, mat2=columns)
+        return torch.cat(list((map if self._sides is None else self._sides.map)(multiply, self._blocks)))
 
 
 def _tensor(matrix: Any) -> torch.Tensor:

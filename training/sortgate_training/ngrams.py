@@ -20,7 +20,7 @@ from sortgate_training.batches import EncodedTexts
 from sortgate_training.config import NgramConfig
 from sortgate_training.features import BLOCK, Features
 from sortgate_training.pairs import build_pair_table, pair_keys
-from sortgate_training.parallel import one_thread
+from sortgate_training.parallel import SideBySide, one_thread
 from sortgate_training.regression import Fit, Penalty, Regression
 from sortgate_training.tables import LEAST_NORM, NgramTables, count_distinct, damped, text_rows
 
@@ -48,13 +48,13 @@ def fit_ngrams(
         penalties: found by a search on other texts.
     """
     features = _Features(learned, vocabulary, config)
-    with one_thread():
-        regression = Regression(features.matrix(learned), learned.targets, labels, config.iterations)
+    with one_thread(), SideBySide() as sides:
+        regression = Regression(features.matrix(learned, sides), learned.targets, labels, config.iterations)
         if penalties:
             return features.tables(regression.again(penalties))
         if judged is None:
             raise ValueError("give texts to judge by, or penalties")
-        return features.tables(regression.search(features.matrix(judged), judged.targets))
+        return features.tables(regression.search(features.matrix(judged, sides), judged.targets))
 
 
 class _Features:
@@ -83,8 +83,8 @@ class _Features:
         self._parts = self._characters.astype(np.float32)
         self._character_norms = self._characters.power(2).sum(axis=1).A1  # squared, of each word
 
-    def matrix(self, texts: EncodedTexts) -> Features:
-        """Return the features ``[texts, words + pairs + character n-grams]``, float32.
+    def matrix(self, texts: EncodedTexts, sides: SideBySide | None = None) -> Features:
+        """Return the features ``[texts, words + pairs + character n-grams]``, float32, with ``sides`` to multiply on.
 
         Made in blocks of texts: in float64, and joined at once, they would be most of a run's memory.
         """
@@ -96,7 +96,7 @@ class _Features:
             rows = np.repeat(np.arange(last - first), texts.lengths[first:last])
             blocks.append(self._block(texts.flat()[start:end], rows, last - first))
         own, words = (sparse.vstack(part, format="csr") for part in zip(*blocks, strict=True))
-        return Features(own, words, self._parts)
+        return Features(own, words, self._parts, sides)
 
     def _block(self, ids: Any, rows: Any, count: int) -> tuple[Any, Any]:
         """Return words and pairs of ``count`` texts, and the words that their character n-grams follow from."""
