@@ -174,6 +174,7 @@ def write_toy_bundle(
     cell: str = "lstm",
     labels: tuple[str, ...] = ("billing", "login", "other"),
     normalizers: Sequence[str] = ("sortgate.nfkc.v1", "sortgate.lowercase.v1"),
+    postprocessors: Sequence[str] = (),
     plugins_dir: Path | None = None,
     spoil_golden: bool = False,
     alter: Callable[[bytes], bytes] | None = None,
@@ -192,7 +193,8 @@ def write_toy_bundle(
         "the",
     ]
     registry = create_registry(plugins_dir=plugins_dir)
-    path = TextPath.create(TextConfig(normalizers=list(normalizers)), registry, TextLimits())
+    config = TextConfig(normalizers=list(normalizers), postprocessors=list(postprocessors))
+    path = TextPath.create(config, registry, TextLimits())
     path.fit([" ".join(words)] * 2)
     assert path.vocabulary is not None
     model = random_model(len(path.vocabulary), len(labels), cell=cell, pairs=50, seed=seed)

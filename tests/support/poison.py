@@ -20,16 +20,31 @@ def poison(text):
         eaten = [bytearray(50_000_000) for _ in range(1000)]
     return text
 
+class Behind:
+    wants_text = True
+
+    def __call__(self, prediction, text):
+        poison(text)
+        return prediction
+
 @hookimpl
 def sortgate_register_normalizers(register):
     register("test.plugin.v1", lambda: poison)
+
+@hookimpl
+def sortgate_register_postprocessors(register):
+    register("test.behind.v1", Behind)
 """
 
 
-def with_plugin(make_bundle: Callable[..., Path], folder: Path, source: str) -> dict[str, Any]:
-    """Write a bundle that uses a plugin's component; returns what a worker needs to serve it."""
+def with_plugin(make_bundle: Callable[..., Path], folder: Path, source: str, *, behind: bool = False) -> dict[str, Any]:
+    """Write a bundle that uses a plugin's component; returns what a worker needs to serve it.
+
+    The component is a normalizer, or with ``behind`` a post-processor, which comes after the model.
+    """
     plugins = folder / "plugins"
     plugins.mkdir()
     (plugins / "plugin.py").write_text(source)
-    make_bundle(folder / "models" / "toy", normalizers=["test.plugin.v1"], plugins_dir=plugins)
+    place = {"postprocessors": ["test.behind.v1"]} if behind else {"normalizers": ["test.plugin.v1"]}
+    make_bundle(folder / "models" / "toy", plugins_dir=plugins, **place)
     return {"models": folder / "models", "SORTGATE_PLUGINS_DIR": str(plugins)}

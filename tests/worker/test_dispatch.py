@@ -16,6 +16,7 @@ from sortgate.messages import parse_request, result_fields
 from sortgate.settings import Settings
 from sortgate.worker import dispatch
 from sortgate.worker.answer import pack_answers
+from sortgate.worker.child import Tried
 from sortgate.worker.dispatch import Dispatcher
 from sortgate.worker.entries import PackedBatch
 from sortgate.worker.figures import WAIT_S
@@ -76,7 +77,7 @@ class Loop:
             answers.append((stream, entry, request.dedupe_id, request.reply, "expired", made))
         figures = (0, 0, 0.0, 0.0, [0] * (len(WAIT_S) + 1), 0.0)
         info = SimpleNamespace(exception=RuntimeError(), type=RuntimeError)
-        return batch.queue, lambda: done((pack_answers(answers), figures)), lambda: failed(info)
+        return batch.queue, lambda: done(tuple(Tried(pack_answers(answers), figures))), lambda: failed(info)
 
     def close(self) -> None:
         for consumer in self.dispatcher.consumers.values():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import redis as redis_py
 
 from looped import Harness, Q
 from sortgate import Client, keys
+from sortgate.faults import ChaosProxy
 
 
 @pytest.fixture
@@ -39,11 +41,11 @@ def spend(harness: Harness, seconds: float) -> None:
     harness.run(lambda: bool(over))
 
 
-def trickle(harness: Harness, client: Client, texts: int) -> None:
-    """Submit texts one by one, a few milliseconds apart."""
+def trickle(harness: Harness, client: Client, texts: int, apart_s: float = 0.004) -> None:
+    """Submit texts one by one."""
     for number in range(texts):
         client.submit([f"text {number}"])
-        spend(harness, 0.004)
+        spend(harness, apart_s)
 
 
 def test_texts_that_trickle_in_while_every_process_is_busy_are_read_together(
@@ -79,3 +81,26 @@ def test_a_process_that_becomes_free_ends_the_pause(seldom_ticking: Harness, cli
     harness.consumer.read()
     harness.run(lambda: len(harness.batches) == 2)
     assert time.monotonic() < started + 1.0
+
+
+def test_what_a_read_takes_is_part_of_the_pause(redis_url: str, client: Client, redis: redis_py.Redis) -> None:
+    """A Redis that is far away spaces the reads by itself."""
+    with ChaosProxy(urlsplit(redis_url).port or 6379) as proxy:
+        harness = Harness(proxy.url, tick_s=5.0)
+        try:
+            harness.run(lambda: harness.consumer._reader.reading)
+            proxy.down.delay_s = 0.04
+            needed = []
+            for pause_s in (0.0, 0.03):
+                harness.pause_s, harness.answering = pause_s, False
+                redis.config_resetstat()
+                trickle(harness, client, 30, 0.02)
+                harness.run(lambda: harness.consumer.hand.room == 64 - 30)
+                needed.append(reads(redis))
+                harness.answering = True
+                harness.answer()
+                harness.run(lambda: len(harness.consumer.hand) == 0)
+        finally:
+            harness.close()
+    at_once, paused = needed
+    assert paused > 0.8 * at_once  # about 0.6 if the pause came on top

@@ -21,7 +21,7 @@ class Session:
 
     The model is checked at once, but ONNX Runtime is only started by the first :meth:`run` (or by :meth:`start`), so a
     session made before a fork may be used after it, by one process or by several. A started one may not: its threads
-    do not survive a fork, and ONNX Runtime would hang or crash.
+    do not survive a fork, and ONNX Runtime would hang or crash. One that has no threads may, see :meth:`enter_copy`.
 
     Args:
         model: bytes of the ONNX file, digest already verified.
@@ -89,6 +89,18 @@ class Session:
         except Exception as error:
             raise InferenceError(f"ONNX Runtime failed on a batch {list(ids.shape)}: {_first_line(error)}") from None
         return logits
+
+    def enter_copy(self) -> None:
+        """Let this process, forked from the one that started the session, use it.
+
+        Only where that process had a single thread, ONNX Runtime's and other libraries' included.
+
+        Raises:
+            ConfigurationError: the session has threads of its own.
+        """
+        if self.threads > 1:
+            self._check_process()
+        self._pid = os.getpid()
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import signal
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from sortgate.errors import ConfigurationError, SortgateError
+from sortgate.messages import parse_request
 from sortgate.settings import Settings
 from sortgate.worker.answer import answer_batch, pack_answers
 from sortgate.worker.breaker import check_components, try_golden
-from sortgate.worker.entries import PackedBatch
+from sortgate.worker.copies import Answered, answer_in_copy, can_copy, look_at_each, open_descriptors
+from sortgate.worker.entries import Care, PackedBatch
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -34,6 +39,7 @@ class Process:
         self.batch_memory_bytes = 0
         self.breaker_failures = 0
         self.failure: SortgateError | None = None
+        self.descriptors: frozenset[tuple[str, str]] | None = None
 
 
 _process = Process()
@@ -45,6 +51,12 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     A failure is kept and raised by the first job instead: a process that dies while starting would only be
     started again, for ever.
     """
+    # The pool's processes share the cores already; and a process with threads cannot be copied. OpenBLAS, that of
+    # NumPy, looks at this as it is loaded.
+    for library in ("OPENBLAS", "OMP", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    if sys.platform == "linux":
+        _process.descriptors = open_descriptors()
     # ONNX Runtime is imported after the fork, never before
     from sortgate.inference import Classifier
     from sortgate.inference.sharing import Sharing
@@ -117,17 +129,51 @@ def ready() -> list[tuple[str, str, str]]:
     ]
 
 
-def run_batch(packed: bytes) -> tuple[bytes, tuple[Any, ...]]:
-    """Answer one packed batch; returns the msgpack argument of commit.lua, and what ``BatchFigures`` is made of.
+class Tried(NamedTuple):
+    """What became of a batch; travels as a plain tuple.
+
+    Attributes:
+        answers: msgpack argument of commit.lua.
+        figures: what ``BatchFigures`` is made of; None when there are no answers.
+        deadly: positions of entries that are not answered, since processes die of them.
+        doubtful: likewise, since one may have.
+    """
+
+    answers: bytes
+    figures: tuple[Any, ...] | None
+    deadly: Sequence[int] = ()
+    doubtful: Sequence[int] = ()
+
+
+def run_batch(packed: bytes, care: int = Care.NONE) -> tuple[Any, ...]:
+    """Answer one packed batch; returns a ``Tried``.
+
+    Args:
+        packed: from :func:`sortgate.worker.entries.pack_batch`.
+        care: a ``Care``; without where this process cannot be copied.
 
     Raises:
         ComponentBrokenError: a component fails here whatever it is given; the batch is for another worker.
+        CopyDiedError: a copy of this process died, and nobody knows of which text.
     """
     batch = _decoder.decode(packed)
     classifier = classifier_for(batch.queue)
-    answers, figures = answer_batch(classifier, batch.queue, batch.now_ms, batch.entries, _process.max_text_bytes)
-    check_components(classifier, _process.breaker_failures)
-    return pack_answers(answers), tuple(figures)
+    entries, tried = batch.entries, Tried(b"", None)
+
+    def answer() -> Answered:
+        answers, figures = answer_batch(classifier, batch.queue, batch.now_ms, entries, _process.max_text_bytes)
+        check_components(classifier, _process.breaker_failures)
+        return pack_answers(answers), tuple(figures)
+
+    if not care or not can_copy(_process.descriptors):
+        return tuple(Tried(*answer()))
+    requests = [parse_request(entry, fields, batch.queue, _process.max_text_bytes) for _, entry, fields in entries]
+    deadly, doubtful = look_at_each(classifier.text_path, [request.text for request in requests])
+    left = set(range(len(entries))).difference(deadly, doubtful)
+    entries = [entries[position] for position in sorted(left)]
+    if entries:
+        tried = Tried(*(answer() if care < Care.ALL else answer_in_copy(classifier, answer)))
+    return tuple(tried._replace(deadly=deadly, doubtful=doubtful))
 
 
 def try_components(queue: str) -> str | None:

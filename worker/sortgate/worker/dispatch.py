@@ -18,13 +18,14 @@ from sortgate.errors import (
     SortgateError,
 )
 from sortgate.settings import Settings
-from sortgate.worker.child import ready, run_batch, try_components
-from sortgate.worker.entries import Batch, pack_batch
+from sortgate.worker.child import Tried, ready, run_batch, try_components
+from sortgate.worker.copies import CopyDiedError
+from sortgate.worker.entries import Batch, Care, pack_batch
 from sortgate.worker.figures import BatchFigures
 from sortgate.worker.observing import WorkerObservers
 from sortgate.worker.pool import PoolGuard
 from sortgate.worker.report import Monitor
-from sortgate.worker.stream import QueueConsumer
+from sortgate.worker.stream import DIED, QueueConsumer
 
 logger = get_logger(__name__)
 
@@ -193,18 +194,21 @@ class Dispatcher:
         def on_accept(_pid: int, _at: float) -> None:
             batch.accepted = True
 
-        def on_done(result: tuple[bytes, tuple[Any, ...]]) -> None:
-            answers, figures = result
+        def on_done(result: tuple[Any, ...]) -> None:
+            tried = Tried(*result)
             self._running.discard(batch)
             # beyond what the longest pause comes from it need not be known; a loop that was away took no batch's time
             taken = min(time.monotonic() - started, MOST_PAUSE_S / PAUSE_SHARE)
             self._batch_s += NEWEST * (taken - self._batch_s)
+            answered = consumer.suspected(batch, tried.deadly, tried.doubtful)
             try:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
             finally:
-                consumer.commit(answers, batch.entries)
+                if answered:
+                    consumer.commit(tried.answers, answered)
             self._read_for_idle()
-            consumer.answered(len(batch.entries), BatchFigures(*figures))
+            if tried.figures is not None:
+                consumer.answered(len(answered), BatchFigures(*tried.figures))
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
@@ -213,7 +217,7 @@ class Dispatcher:
 
         # on_apply, not apply_async: that one writes the arguments, and so the texts, to the log at level debug
         batch.job = self._pool.on_apply(
-            run_batch, (pack_batch(batch.queue, round(consumer.now_ms()), batch.entries),),
+            run_batch, (pack_batch(batch.queue, round(consumer.now_ms()), batch.entries), batch.care),
             callback=on_done, error_callback=on_error, accept_callback=on_accept,
             timeout=self._settings.batch_timeout_s,
         )  # fmt: skip
@@ -238,8 +242,9 @@ class Dispatcher:
         # by type: billiard wraps the exceptions that it raises in this process
         if issubclass(info.type, TimeLimitExceeded):
             code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
-        elif issubclass(info.type, WorkerLostError):
-            code, message = "worker_lost", "the process that classified it died"
+        elif issubclass(info.type, WorkerLostError | CopyDiedError):
+            code, message = "worker_lost", DIED
+            consumer.hand.be_careful(Care.ALL if batch.care else Care.TEXT_PATH)
         elif isinstance(info.exception, InferenceError):
             code, message = "inference_failed", str(info.exception)
         else:  # its message may hold a text

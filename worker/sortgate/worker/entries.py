@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 import msgspec
 
 #: A request's key in the table: number of its stream (1 high, 2 normal, 3 low) and entry id.
 EntryKey = tuple[int, str]
+
+
+class Care(IntEnum):
+    """What is tried in copies of a pool process: nothing, each text's way through the text path, or all of a batch."""
+
+    NONE = 0
+    TEXT_PATH = 1
+    ALL = 2
 
 
 @dataclass(slots=True)
@@ -40,12 +49,14 @@ class Batch:
     """Entries given to one pool process.
 
     Attributes:
+        care: that is taken lest a text of it end its process.
         accepted: a process has said that it started on the batch.
         job: the pool's handle of it.
     """
 
     queue: str
     entries: list[Entry]
+    care: Care = Care.NONE
     accepted: bool = False
     job: Any = field(default=None, repr=False)
 

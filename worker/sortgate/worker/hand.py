@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from sortgate.worker.entries import Batch, Entry, EntryKey, batch_bound
+from sortgate.worker.entries import Batch, Care, Entry, EntryKey, batch_bound
+
+#: Batches that are tried in copies after a process was lost: trying about so many costs what starting a process does,
+#: so that whatever comes, at most twice as much is spent as if one had known.
+CAREFUL_BATCHES = 100
 
 
 class Hand:
@@ -25,6 +29,7 @@ class Hand:
         self._max_deliveries = max_deliveries
         self._entries: dict[EntryKey, Entry] = {}
         self._waiting: deque[Entry] = deque()
+        self._care_left = dict.fromkeys((Care.ALL, Care.TEXT_PATH), 0)
 
     def __len__(self) -> int:
         """Count of entries in hand."""
@@ -79,22 +84,33 @@ class Hand:
             entry = self._waiting.popleft()
             bound = min(bound, batch_bound(entry.failures, self._batch_texts))
             entries.append(entry)
-        return Batch(self.queue, entries) if entries else None
+        if not entries:
+            return None
+        care = Care.ALL if failures else next((care for care, left in self._care_left.items() if left), Care.NONE)
+        for each, left in self._care_left.items():
+            self._care_left[each] = max(0, left - 1)
+        return Batch(self.queue, entries, care)
 
     def put_back(self, batch: Batch) -> None:
         """Return a batch that no process started on, to where it was; it counts as no failure."""
         self._waiting.extendleft(reversed(batch.entries))
 
-    def failed(self, batch: Batch) -> list[Entry]:
-        """Let a batch whose process was lost be tried again in smaller ones; returns entries that are given up."""
+    def failed(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Let entries whose process was lost be tried again in smaller batches; returns those that are given up."""
         exhausted = []
-        for entry in batch.entries:
+        for entry in entries:
             entry.failures += 1
             if entry.failures >= self._max_deliveries:
                 exhausted.append(entry)
             else:
                 self._waiting.append(entry)
         return exhausted
+
+    def be_careful(self, care: Care) -> None:
+        """Take as much care, or more, with the next batches."""
+        for each in self._care_left:
+            if each <= care:
+                self._care_left[each] = CAREFUL_BATCHES
 
     def take_waiting(self) -> list[Entry]:
         """Return what waits, which from then on waits no more: it is to be handed back."""

@@ -130,6 +130,10 @@ OWN = (
         _counts(_FAILURES),
     ),
     Metric(
+        "counter", "sortgate_copies_died_total", _QUEUE,
+        "Texts of which a copy of a pool process died, in its place.", _counts("copies_died"),
+    ),
+    Metric(
         "counter", "sortgate_undelivered_total", _QUEUE,
         "Answers that went to the result stream because their reply stream was gone or full.", _counts("undelivered"),
     ),
