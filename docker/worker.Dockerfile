@@ -1,7 +1,7 @@
 # The worker: no torch, no compiler, no root. Build from the repository's root:
 #   docker build -f docker/worker.Dockerfile -t sortgate-worker .
 # Run with a read-only root file system; /tmp must be writable (a tmpfs):
-#   docker run --read-only --tmpfs /tmp -v "$PWD/models:/models:ro" \
+#   docker run --init --read-only --tmpfs /tmp -v "$PWD/models:/models:ro" \
 #     -e SORTGATE_REDIS_URL=redis://redis:6379/0 -e SORTGATE_QUEUES=tickets sortgate-worker
 FROM python:3.11.14-slim-bookworm AS build
 

@@ -53,7 +53,9 @@ def test_copied_parts(start: int, end: int, target: int) -> None:
 
 LOADER = """
 import random, sys
-import numpy as np, onnxruntime
+import numpy as np
+from sortgate.inference.runtime import import_onnxruntime
+onnxruntime = import_onnxruntime()
 from sortgate.bundle import check_onnx
 from sortgate.errors import UnsafeModelError
 onnxruntime.set_default_logger_severity(4)

@@ -13,6 +13,7 @@ from sortgate import Client, keys
 from sortgate.messages import _KNOWN, MAX_ID_BYTES, MAX_META_BYTES, parse_result, request_fields
 from sortgate.testing import FakeWorker
 from sortgate.types import Result
+from sortgate.worker.entries import LOST
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "wire-format.md").read_text("utf-8")
 WORKER = Path(__file__).parents[2] / "worker" / "sortgate"
@@ -46,7 +47,10 @@ def test_every_code_the_worker_uses_is_documented() -> None:
         (WORKER / name).read_text("utf-8")
         for name in ("messages.py", "worker/answer.py", "worker/dispatch.py", "worker/stream.py")
     )
-    used = set(re.findall(r'(?:\(|, |message = )"([a-z0-9]+_[a-z0-9_]+)", (?:f?"|str\()', source)) | {"deadline"}
+    used = set(re.findall(r'(?:\(|, |message = )"([a-z0-9]+_[a-z0-9_]+)", (?:f?"|str\()', source)) | {
+        "deadline",
+        LOST[0],
+    }
     used -= set(Result.__struct_fields__)
     assert {"bad_version", "no_text", "not_utf8", "bad_field"} <= used
     assert {"worker_lost", "timed_out", "inference_failed", "deliveries_exhausted"} <= used

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +37,34 @@ def test_what_is_free_between_what_is_kept_goes_back() -> None:
         libc.free(block)
     assert kept > full - 50.0, "the C library keeps most of it"
     assert left < full - 130.0
+
+
+TENSORS = """
+import ctypes, sys
+import torch
+from sortgate_training.parallel import set_threads
+if sys.argv[1] == "prepared":
+    set_threads(1)
+
+class Figures(ctypes.Structure):  # mallinfo2(3)
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+figures = ctypes.CDLL(None).mallinfo2
+figures.restype = Figures
+
+torch.ones(4 << 20)  # 16 MB, from which glibc learns to take smaller ones from its heap
+before = figures().hblkhd
+tensor = torch.ones(3 << 20)
+print(figures().hblkhd - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="glibc alone, since 2.33, tells")
+@pytest.mark.parametrize(("how", "outside"), [("prepared", True), ("not", False)])
+def test_large_tensors_are_outside_the_heap(how: str, outside: bool) -> None:
+    """So that they leave no gaps in it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", TENSORS, how]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (int(done.stdout) > 10_000_000) is outside

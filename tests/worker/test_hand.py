@@ -47,7 +47,7 @@ class HandMachine(RuleBasedStateMachine):
     def fail(self) -> None:
         if self.running:
             batch = self.running.pop(0)
-            given_up = self.hand.failed(batch.entries)
+            given_up = self.hand.failed(batch)
             assert all(entry.failures == MAX_DELIVERIES for entry in given_up)
             self.committing += given_up
 

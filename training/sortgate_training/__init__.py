@@ -5,15 +5,10 @@ The name below is loaded when first used: importing this package costs nothing.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sortgate_training.estimator import SortgateClassifier
-
-# PyTorch looks at it with its first tensor. Large ones, which every step makes anew, then come in pages of 2 MB where
-# the system lets a program choose them (madvise(2)): on long texts a sixth of the time went into pages of 4 kB.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __all__ = ["SortgateClassifier"]
 

@@ -6,7 +6,6 @@ pay little for padding instead.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from sortgate.pieces import pack_ids
+from sortgate.textpath import Encoded
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -56,21 +58,22 @@ class EncodedTexts:
     """Token ids of many texts in one array, with what their labels are.
 
     Args:
-        ids: each text's ids, at least one.
+        ids: each text's ids, at least one; packed ones stay so until they are in the array.
         targets: each text's label as a number; or ``[texts, labels]``, whether it has the label.
         rows: each text's number in the corpus that it is from; 0, 1, 2, … by default.
     """
 
     def __init__(
         self,
-        ids: Sequence[Sequence[int]],
+        ids: Sequence[Sequence[int]] | Sequence[Encoded],
         targets: Sequence[int] | npt.NDArray[np.bool_],
         rows: Sequence[int] | None = None,
     ) -> None:
         self.lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
         self._ends = np.cumsum(self.lengths)
-        total = int(self._ends[-1]) if len(ids) else 0
-        self._flat = np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=total)
+        # a list of all ids would take nine times the room of the packed ones
+        packed = b"".join(each.packed if isinstance(each, Encoded) else pack_ids(each) for each in ids)
+        self._flat = np.frombuffer(packed, dtype=np.intc).astype(np.int64)
         sets = isinstance(targets, np.ndarray) and targets.ndim == 2
         self.targets: npt.NDArray[Any] = np.asarray(targets, dtype=np.bool_ if sets else np.int64)
         self.rows: IntArray = np.arange(len(ids)) if rows is None else np.asarray(rows, dtype=np.int64)

@@ -42,10 +42,9 @@ def encode_part(
     cut = sum(text.truncated > 0 for text in texts)
     if cut > len(texts) // 100:
         say(f"{corpus.source}: {cut} of {len(texts)} texts are cut to their {path.limits.kept}")
-    ids = [text.ids for text in texts]
     if corpus.sets is None:
-        return texts, EncodedTexts(ids, [numbers[0] for numbers in targets], rows)
+        return texts, EncodedTexts(texts, [numbers[0] for numbers in targets], rows)
     table = np.zeros((len(texts), len(labels)), dtype=np.bool_)
     for index, numbers in enumerate(targets):
         table[index, numbers] = True
-    return texts, EncodedTexts(ids, table, rows)
+    return texts, EncodedTexts(texts, table, rows)

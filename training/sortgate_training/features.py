@@ -69,23 +69,26 @@ class _Rows:
 
     def __init__(self, matrix: Any, sides: SideBySide | None) -> None:
         self._sides = sides
+        matrix.sort_indices()
         shares = np.linspace(0, matrix.nnz, SIDES + 1)[1:-1]  # of the work, which is the entries'
         ends = [0, *np.searchsorted(matrix.indptr, shares).tolist(), matrix.shape[0]]
-        self._blocks = [_tensor(matrix[start:end]) for start, end in itertools.pairwise(ends) if start < end]
+        self._blocks = [_tensor(matrix, start, end) for start, end in itertools.pairwise(ends) if start < end]
 
     def __matmul__(self, columns: torch.Tensor) -> torch.Tensor:
         multiply = partial(torch.mm, mat2=columns)
         return torch.cat(list((map if self._sides is None else self._sides.map)(multiply, self._blocks)))
 
 
-def _tensor(matrix: Any) -> torch.Tensor:
-    """Return the matrix as PyTorch's, over the same memory."""
-    matrix.sort_indices()
+def _tensor(matrix: Any, start: int, end: int) -> torch.Tensor:
+    """Return some rows as PyTorch's, over the same memory; column numbers must be sorted."""
+    entries = slice(int(matrix.indptr[start]), int(matrix.indptr[end]))
+    numbers = matrix.indptr[start : end + 1] - matrix.indptr[start]
     with warnings.catch_warnings():
         # the second is PyTorch 2.11's, which says it although the checks are asked for
         warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks)")
-        starts, columns, values = map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data))
-        return torch.sparse_csr_tensor(starts, columns, values, size=matrix.shape, check_invariants=True)
+        starts, columns, values = map(torch.from_numpy, (numbers, matrix.indices[entries], matrix.data[entries]))
+        size = (end - start, matrix.shape[1])
+        return torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=True)
 
 
 def _ones(matrix: Any) -> Any:

@@ -1,8 +1,27 @@
-"""Memory that the C library keeps for later goes back to the system."""
+"""How memory comes from the system, and that what the C library keeps for later goes back to it."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+
+_M_MMAP_THRESHOLD = -3  # mallopt(3)
+#: Tensors of more bytes come from the system and go back to it.
+_LARGE_BYTES = 8 << 20
+
+
+def prepare() -> None:
+    """Have large tensors come in pages of 2 MB, where the system lets a program choose them, and go when they are free.
+
+    Every step makes them anew: on long texts a sixth of the time went into pages of 4 kB (madvise(2)). By itself glibc
+    soon takes tensors of up to 32 MB from its heap, and batches of many lengths leave that full of gaps: with those of
+    over 8 MB outside, a training on long texts took a quarter less memory, and as long; from 2 MB on it took longer.
+    PyTorch looks at its setting with its first tensor, so this comes before. What the environment says stands.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    choose = getattr(ctypes.CDLL(None), "mallopt", None)
+    if choose is not None and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+        choose(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def give_back() -> None:

@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar
 
 import torch
 
+from sortgate_training import memory
+
 #: Threads side by side at most. A batch is always divided into so many parts, so that their number, and with it the
 #: outcome, does not depend on the threads there are; of more threads, each side has its share within kernels.
 SIDES = 2
@@ -24,6 +26,7 @@ Answer = TypeVar("Answer")
 
 def set_threads(threads: int) -> None:
     """Let this process's training use ``threads`` in all; without this, PyTorch's own setting stands."""
+    memory.prepare()
     global _sides  # as PyTorch's setting, it is the process's
     _sides = min(SIDES, threads)
     torch.set_num_threads(threads // _sides)

@@ -75,13 +75,13 @@ def pretrain(
     path = TextPath.create(config.text, registry, config.limits)
     path.fit(corpus.texts, min_count=config.vocabulary.min_count, max_size=config.vocabulary.max_size)
     vocabulary = cast("Vocabulary", path.vocabulary)  # fit has built it
-    ids = [item.ids for item in path.encode(corpus.texts) if isinstance(item, Encoded) and len(item) > 1]
-    if len(ids) < 10:
-        raise DataError(f"{corpus.source}: {len(ids)} texts of two tokens or more; pretraining needs 10 at least")
-    order = np.random.default_rng(config.seed).permutation(len(ids)).tolist()
-    held = max(1, min(_MOST_HELD_OUT, int(len(ids) * _HELD_OUT)))
+    texts = [item for item in path.encode(corpus.texts) if isinstance(item, Encoded) and len(item) > 1]
+    if len(texts) < 10:
+        raise DataError(f"{corpus.source}: {len(texts)} texts of two tokens or more; pretraining needs 10 at least")
+    order = np.random.default_rng(config.seed).permutation(len(texts)).tolist()
+    held = max(1, min(_MOST_HELD_OUT, int(len(texts) * _HELD_OUT)))
     held_out, learned = (
-        EncodedTexts([ids[row] for row in rows], [0] * len(rows)) for rows in (order[:held], order[held:])
+        EncodedTexts([texts[row] for row in rows], [0] * len(rows)) for rows in (order[:held], order[held:])
     )
     counts = np.bincount(learned.flat(), minlength=len(vocabulary))
     network = RecurrentClassifier(config.model, len(vocabulary), 1, vocabulary if config.model.characters else None)
@@ -96,7 +96,7 @@ def pretrain(
             raise KeyboardInterrupt
         raise TrainingError("--time-budget is over before a first step: nothing is learned, and nothing written")
     tokens = int(learned.lengths.sum())
-    return Pretraining(vocabulary, network, len(ids), tokens, run.epoch, model.perplexity(held_out), stopped)
+    return Pretraining(vocabulary, network, len(texts), tokens, run.epoch, model.perplexity(held_out), stopped)
 
 
 class _Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sortgate.vocabulary import Vocabulary
 
@@ -13,7 +13,7 @@ LONGEST_PIECE, MOST_PIECES = 32, 65_536
 ID_BYTES = 4
 
 
-def pack_ids(ids: list[int]) -> bytes:
+def pack_ids(ids: Sequence[int]) -> bytes:
     """Return ids as int32 of this machine's byte order, as NumPy and ONNX Runtime take them."""
     return array("i", ids).tobytes()
 

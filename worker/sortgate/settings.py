@@ -101,7 +101,8 @@ class Settings:
     #: Texts in a row on which a component fails before the bundle's golden texts are tried: when it fails on them, too,
     #: this worker leaves the queue to others and says so in `/readyz`; 0 turns that off.
     breaker_failures: int = 20
-    #: A text that took down its process this many times is answered ``dead``.
+    #: A text that took down its process this many times is answered ``dead``; so is one that took down two copies of
+    #: a process, each by itself.
     max_deliveries: int = 5
     #: Window in which a second text with the same id is not answered again; 0 turns it off.
     dedupe_window_s: float = 600.0

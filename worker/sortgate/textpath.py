@@ -24,6 +24,10 @@ from sortgate.vocabulary import Vocabulary
 __all__ = ["Encoded", "TextConfig", "TextLimits", "TextPath", "TextRecords", "state_file"]
 
 
+#: Texts whose tokens are looked at together for the vocabulary.
+_FIT_TEXTS = 1_000
+
+
 class Encoded(msgspec.Struct, frozen=True, gc=False):
     """One text's token ids (at least one), and how many tokens were cut off.
 
@@ -188,10 +192,14 @@ class TextPath:
         Raises:
             PluginError: a component's ``fit`` failed.
         """
+        # all tokens of all texts at once would be most of a training's memory; but who learns wants to see all
+        learning = any(isinstance(step.component, Learned) for step in self.steps)
+        size = max(1, len(texts)) if learning else _FIT_TEXTS
         self.vocabulary = Vocabulary.build(
             (
                 tokens
-                for tokens in self._tokenize(self._normalize(texts, fit=True), fit=True)
+                for first in range(0, len(texts), size)
+                for tokens in self._tokenize(self._normalize(texts[first : first + size], fit=True), fit=True)
                 if not isinstance(tokens, TextError)
             ),
             min_count=min_count,

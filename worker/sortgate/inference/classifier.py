@@ -14,6 +14,7 @@ import numpy as np
 from sortgate.bundle import Bundle, Manifest, Trust
 from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
+from sortgate.inference.runtime import turn_off_telemetry
 from sortgate.inference.scoring import Scorer
 from sortgate.inference.session import FloatArray, Session
 from sortgate.inference.sharing import Sharing
@@ -112,6 +113,7 @@ class Classifier:
                 here.
             PluginError: a component it needs is missing or of another version; says what to install.
         """
+        turn_off_telemetry()
         bundle = Bundle.open(path, verify=False, trust=trust)  # read() compares each file that is used
         manifest = bundle.manifest
         if registry is None:

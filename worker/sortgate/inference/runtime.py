@@ -16,16 +16,21 @@ from sortgate.errors import ConfigurationError
 _NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
-def import_onnxruntime(module: str = "onnxruntime") -> Any:
-    """Return ONNX Runtime, or a module of it, with its telemetry off unless the environment says otherwise.
+def turn_off_telemetry() -> None:
+    """Have ONNX Runtime be imported without, unless the environment says otherwise; a plugin may be first to do so."""
+    os.environ.setdefault(_NO_TELEMETRY, "1")
 
-    Every import of it goes through here.
+
+def import_onnxruntime(module: str = "onnxruntime") -> Any:
+    """Return ONNX Runtime, or a module of it, with its telemetry off; every import of ours goes through here.
 
     Raises:
         ConfigurationError: ONNX Runtime is not installed.
     """
-    os.environ.setdefault(_NO_TELEMETRY, "1")
+    turn_off_telemetry()
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "onnxruntime":
+            raise
         raise ConfigurationError('ONNX Runtime is not installed: pip install "sortgate[inference]"') from None

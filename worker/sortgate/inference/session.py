@@ -94,12 +94,7 @@ class Session:
         """Let this process, forked from the one that started the session, use it.
 
         Only where that process had a single thread, ONNX Runtime's and other libraries' included.
-
-        Raises:
-            ConfigurationError: the session has threads of its own.
         """
-        if self.threads > 1:
-            self._check_process()
         self._pid = os.getpid()
 
     def _check_process(self) -> None:

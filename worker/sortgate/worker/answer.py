@@ -41,7 +41,7 @@ def answer_batch(
     started = time.perf_counter()
     before, done = classifier.spent.copy(), classifier.text_path.work()
     requests = [parse_request(entry, fields, queue, max_text_bytes) for _, entry, fields in entries]
-    refused = [_refusal(request, classifier, now_ms) for request in requests]
+    refused = [refusal(request, classifier, now_ms) for request in requests]
     texts = [request.text for request, no in zip(requests, refused, strict=True) if no is None]
     predictions = iter(classifier(texts)) if texts else iter(())
     batch_ms = (time.perf_counter() - started) * 1000.0
@@ -91,7 +91,8 @@ def _explain(classifier: Classifier, asked: list[tuple[str, list[str]]]) -> None
         fields += ("explanation", msgspec.json.encode(explanation).decode())
 
 
-def _refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:
+def refusal(request: Request, classifier: Classifier, now_ms: int) -> tuple[Status, str, str] | None:
+    """Return status, code and message of a request that is not classified; None when it is."""
     if request.problem is not None:
         return ("rejected", *request.problem)
     if request.deadline_ms is not None and request.deadline_ms < now_ms:

@@ -6,23 +6,35 @@ import gc
 import os
 import resource
 import signal
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from celery.utils.log import get_logger
 
 from sortgate.errors import ConfigurationError, SortgateError
 from sortgate.messages import parse_request
 from sortgate.settings import Settings
-from sortgate.worker.answer import answer_batch, pack_answers
+from sortgate.worker.answer import answer_batch, pack_answers, refusal
 from sortgate.worker.breaker import check_components, try_golden
-from sortgate.worker.copies import Answered, answer_in_copy, can_copy, look_at_each, open_descriptors
+from sortgate.worker.copies import (
+    Answered,
+    Descriptors,
+    NoCopyError,
+    answer_in_copy,
+    look_at_each,
+    open_descriptors,
+    why_no_copy,
+)
 from sortgate.worker.entries import Care, PackedBatch
+from sortgate.worker.figures import BatchFigures
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
+
+logger = get_logger(__name__)
 
 #: New objects after which the garbage collector runs: those of some batches.
 GC_EVERY = 100_000
@@ -39,7 +51,8 @@ class Process:
         self.batch_memory_bytes = 0
         self.breaker_failures = 0
         self.failure: SortgateError | None = None
-        self.descriptors: frozenset[tuple[str, str]] | None = None
+        self.descriptors: Descriptors | None = None
+        self.copies = True
 
 
 _process = Process()
@@ -55,8 +68,7 @@ def load(served: dict[str, Path], settings: Settings) -> None:
     # NumPy, looks at this as it is loaded.
     for library in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    if sys.platform == "linux":
-        _process.descriptors = open_descriptors()
+    _process.descriptors = open_descriptors()
     # ONNX Runtime is imported after the fork, never before
     from sortgate.inference import Classifier
     from sortgate.inference.sharing import Sharing
@@ -135,22 +147,23 @@ class Tried(NamedTuple):
     Attributes:
         answers: msgpack argument of commit.lua.
         figures: what ``BatchFigures`` is made of; None when there are no answers.
-        deadly: positions of entries that are not answered, since processes die of them.
-        doubtful: likewise, since one may have.
+        deadly: positions of entries that are not answered, since copies of the process die of them; and how they do.
+        deaths: copies that died.
     """
 
-    answers: bytes
-    figures: tuple[Any, ...] | None
-    deadly: Sequence[int] = ()
-    doubtful: Sequence[int] = ()
+    answers: bytes = b""
+    figures: tuple[Any, ...] | None = None
+    deadly: Mapping[int, str] = {}
+    deaths: int = 0
 
 
-def run_batch(packed: bytes, care: int = Care.NONE) -> tuple[Any, ...]:
+def run_batch(packed: bytes, care: int = Care.NONE, limit_s: float = 0.0) -> tuple[Any, ...]:
     """Answer one packed batch; returns a ``Tried``.
 
     Args:
         packed: from :func:`sortgate.worker.entries.pack_batch`.
         care: a ``Care``; without where this process cannot be copied.
+        limit_s: what the batch may take, with care.
 
     Raises:
         ComponentBrokenError: a component fails here whatever it is given; the batch is for another worker.
@@ -158,22 +171,61 @@ def run_batch(packed: bytes, care: int = Care.NONE) -> tuple[Any, ...]:
     """
     batch = _decoder.decode(packed)
     classifier = classifier_for(batch.queue)
-    entries, tried = batch.entries, Tried(b"", None)
 
-    def answer() -> Answered:
+    def answer(entries: list[tuple[int, str, list[bytes]]]) -> Answered:
         answers, figures = answer_batch(classifier, batch.queue, batch.now_ms, entries, _process.max_text_bytes)
         check_components(classifier, _process.breaker_failures)
         return pack_answers(answers), tuple(figures)
 
-    if not care or not can_copy(_process.descriptors):
-        return tuple(Tried(*answer()))
-    requests = [parse_request(entry, fields, batch.queue, _process.max_text_bytes) for _, entry, fields in entries]
-    deadly, doubtful = look_at_each(classifier.text_path, [request.text for request in requests])
-    left = set(range(len(entries))).difference(deadly, doubtful)
-    entries = [entries[position] for position in sorted(left)]
-    if entries:
-        tried = Tried(*(answer() if care < Care.ALL else answer_in_copy(classifier, answer)))
-    return tuple(tried._replace(deadly=deadly, doubtful=doubtful))
+    if care and _can_copy():
+        try:
+            return tuple(_answer_with_care(classifier, batch, answer, care, limit_s))
+        except NoCopyError as error:
+            _without_copies(str(error))
+    return tuple(Tried(*answer(batch.entries)))
+
+
+def _answer_with_care(
+    classifier: Classifier,
+    batch: PackedBatch,
+    answer: Callable[[list[tuple[int, str, list[bytes]]]], Answered],
+    care: int,
+    limit_s: float,
+) -> Tried:
+    """Answer what no copy dies of.
+
+    Raises:
+        NoCopyError: there is no telling.
+    """
+    started = time.monotonic()
+    requests = [
+        parse_request(entry, fields, batch.queue, _process.max_text_bytes) for _, entry, fields in batch.entries
+    ]
+    asked = [number for number, each in enumerate(requests) if refusal(each, classifier, batch.now_ms) is None]
+    # half of the time is for answering
+    looked = look_at_each(classifier.text_path, [requests[number].text for number in asked], started + limit_s / 2.0)
+    deadly = {asked[position]: how for position, how in looked.deadly.items()}
+    left = [entry for number, entry in enumerate(batch.entries) if number not in deadly]
+    if not left:
+        return Tried(deadly=deadly, deaths=looked.deaths)
+    looking_s = time.monotonic() - started
+    answers, found = answer(left) if care < Care.ALL else answer_in_copy(classifier, lambda: answer(left))
+    figures = BatchFigures(*found)
+    return Tried(answers, tuple(figures._replace(batch_s=figures.batch_s + looking_s)), deadly, looked.deaths)
+
+
+def _can_copy() -> bool:
+    if _process.copies:
+        problem = why_no_copy(_process.descriptors)
+        if problem is not None:
+            _without_copies(f"no copies of the process are made: {problem}")
+    return _process.copies
+
+
+def _without_copies(problem: str) -> None:
+    """Do without from now on, and say why, once."""
+    _process.copies = False
+    logger.warning("%s; each text that ends its process costs a process", problem)
 
 
 def try_components(queue: str) -> str | None:

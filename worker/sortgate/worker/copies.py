@@ -4,27 +4,36 @@ A process takes a second to start and to load its bundles; a copy of one takes m
 In a copy each text goes through the text path by itself, and the copy says which, in memory that it shares with the
 original. If it dies, that text is looked at again, first thing, in another copy; the next copy goes on behind it.
 
-A copy has no threads but its own, and shares with the original whatever file or connection is open. Where bundles or
-plugins have started threads or hold anything open, no copy is made.
+A copy has no threads but its own, and shares with the original whatever file or connection is open. Where the process
+has started threads, or holds anything open that was not before its bundles were loaded, no copy is made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
-import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
 from sortgate.components.steps import Tally
-from sortgate.errors import ComponentBrokenError, ConfigurationError, InferenceError, SortgateError
+from sortgate.errors import (
+    BundleError,
+    ComponentBrokenError,
+    ConfigurationError,
+    InferenceError,
+    PluginError,
+    SortgateError,
+)
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -32,159 +41,235 @@ if TYPE_CHECKING:
 
 #: What answering gives: for commit.lua, and what ``BatchFigures`` is made of.
 Answered = tuple[bytes, tuple[Any, ...]]
+#: Number, device and inode of each file, pipe and connection that a process has open.
+Descriptors = frozenset[tuple[int, int, int]]
 
 #: Each copy takes it before the texts: one that dies of it dies of something else than texts.
 CONTROL = "control"
-_AT_CONTROL = (1 << 64) - 1
+_AT_CONTROL, _AT_TEXTS = (1 << 64) - 1, (1 << 64) - 2
 _NUMBER_BYTES = 8
-#: What answering may raise; anything else is told as an InferenceError.
-_ERRORS = {kind.__name__: kind for kind in (ComponentBrokenError, ConfigurationError, InferenceError)}
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+#: Errors of which the worker tells by their kind what is to be done; anything else is told as an InferenceError.
+_KINDS: tuple[type[SortgateError], ...] = (
+    BundleError, ComponentBrokenError, ConfigurationError, InferenceError, PluginError,
+)  # fmt: skip
+_OPEN = Path("/proc/self/fd")
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 
 
-class CopyDiedError(SortgateError):
-    """A copy died, and of no text that was looked at by itself."""
+class CopyDiedError(Exception):
+    """A copy died as it answered texts, and nobody knows of which."""
+
+
+class NoCopyError(Exception):
+    """A copy cannot be made, or died before it came to the texts: the process has to do without."""
+
+
+class Looked(NamedTuple):
+    """What looking at texts one by one has found.
+
+    Attributes:
+        deadly: positions of texts on which two copies died, the second of which had looked at nothing else; and how.
+        deaths: copies that died.
+    """
+
+    deadly: Mapping[int, str]
+    deaths: int
 
 
 class _Reply(msgspec.Struct, array_like=True):
     """What a copy says in the end.
 
     Attributes:
-        answered: its answers, None when it raised or had only to look.
-        error: type and message of what it raised.
+        answered: its answers, None when it raised.
+        error: number of its kind in :data:`_KINDS`, and message, of what it raised.
         spent: of its classifier, which the original takes over.
         tallies: likewise, of each step of the text path.
     """
 
     answered: Answered | None = None
-    error: tuple[str, str] | None = None
+    error: tuple[int, str] = (0, "")
     spent: tuple[Any, ...] = ()
     tallies: list[tuple[Any, ...]] = []
 
 
-def open_descriptors() -> frozenset[tuple[str, str]]:
-    """Return number and target of each file, pipe and connection that this process has open."""
+def open_descriptors() -> Descriptors | None:
+    """Return what this process has open; None on systems that do not say so."""
+    try:
+        numbers = [int(path.name) for path in _OPEN.iterdir()]
+    except OSError:
+        return None
     found = set()
-    for path in Path("/proc/self/fd").iterdir():
+    for number in numbers:
         try:
-            found.add((path.name, str(path.readlink())))
+            status = os.fstat(number)
         except OSError:  # that of this very listing
             continue
+        found.add((number, status.st_dev, status.st_ino))
     return frozenset(found)
 
 
-def can_copy(allowed: frozenset[tuple[str, str]] | None) -> bool:
-    """Return whether a copy of this process would work as it does.
+def why_no_copy(allowed: Descriptors | None) -> str | None:
+    """Return why a copy of this process would not be as good as the process, None when it would.
 
     Args:
-        allowed: what was open before bundles and plugins were loaded; None where nobody knows.
+        allowed: what was open before bundles and plugins were loaded; None on systems that make no copies.
     """
-    if sys.platform != "linux" or allowed is None:
-        return False
-    return len(list(Path("/proc/self/task").iterdir())) == 1 and open_descriptors() <= allowed
+    opened = open_descriptors()
+    if allowed is None or opened is None:
+        return "this system makes none"
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads > 1:
+        return f"the process has {threads} threads"
+    more = sorted(number for number, *_ in opened - allowed)
+    if more:
+        return f"the process has opened {(_OPEN / str(more[0])).readlink()}"
+    return None
 
 
-def look_at_each(path: TextPath, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+def look_at_each(path: TextPath, texts: Sequence[str], until: float = float("inf")) -> Looked:
     """Take each text through the text path, in copies.
 
-    Returns:
-        The positions of texts on which a copy died twice; and of those on which one died and another did not.
+    Args:
+        until: monotonic seconds at which looking ends, wherever it is; what is left passes.
 
     Raises:
-        CopyDiedError: a copy died before the first text.
+        NoCopyError: no copy could be made, or one died before the first text.
     """
-    deadly: list[int] = []
-    doubtful: list[int] = []
-    start = 0
-    while start < len(texts):
-        died_at = _died_at(path, texts, range(start, len(texts)))
-        if died_at is None:
+    deadly: dict[int, str] = {}
+    start = deaths = 0
+    while start < len(texts) and time.monotonic() < until:
+        died = _died(path, texts, range(start, len(texts)), until)
+        if died is None:
             break
-        (doubtful if _died_at(path, texts, range(died_at, died_at + 1)) is None else deadly).append(died_at)
-        start = died_at + 1
-    return deadly, doubtful
+        start = died[0] + 1
+        again = _died(path, texts, range(died[0], start), float("inf"))
+        deaths += 1 if again is None else 2
+        if again is not None:
+            deadly.update([again])
+    return Looked(deadly, deaths)
 
 
-def _died_at(path: TextPath, texts: Sequence[str], positions: range) -> int | None:
-    """Return the position of the text on which a copy died, None when it survived all of ``positions``."""
-    with mmap.mmap(-1, _NUMBER_BYTES) as shared:
+def _died(path: TextPath, texts: Sequence[str], positions: range, until: float) -> tuple[int, str] | None:
+    """Return the position of the text on which a copy died, and how; None when it survived all of ``positions``."""
 
-        def look() -> bytes:
-            path.encode([CONTROL])
-            for position in positions:
-                shared[:] = position.to_bytes(_NUMBER_BYTES, "little")
-                path.encode([texts[position]])
-            return b""
+    def look(mark: Callable[[int], None]) -> bytes:
+        _try_text(path, CONTROL)
+        for position in positions:
+            mark(position)
+            _try_text(path, texts[position])
+            if time.monotonic() >= until:
+                break
+        return b""
 
-        shared[:] = _AT_CONTROL.to_bytes(_NUMBER_BYTES, "little")
-        if _in_copy(look) is not None:
-            return None
-        died_at = int.from_bytes(shared[:], "little")
-    if died_at == _AT_CONTROL:
-        raise CopyDiedError("a copy of the process died before it looked at a text")
-    return died_at
+    _, died_at, how = _in_copy(look)
+    return None if how is None else (died_at, how)
+
+
+def _try_text(path: TextPath, text: str) -> None:
+    with contextlib.suppress(BaseException):  # whatever it is, it is not the end: answering the text says what it is
+        path.encode([text])
 
 
 def answer_in_copy(classifier: Classifier, answer: Callable[[], Answered]) -> Answered:
     """Return what ``answer`` gives in a copy, and take over what the copy's classifier has counted.
 
     Raises:
-        CopyDiedError: the copy died.
+        NoCopyError: no copy could be made, or one died before the texts.
+        CopyDiedError: the copy died of the texts.
         SortgateError: what ``answer`` raised.
     """
 
-    def work() -> bytes:
-        classifier.session.enter_copy()
+    def work(mark: Callable[[int], None]) -> bytes:
         reply = _Reply()
         try:
+            classifier.session.enter_copy()
+            steps = classifier.text_path.steps
+            spent, tallies = copy(classifier.spent), [copy(step.tally) for step in steps]
+            classifier([CONTROL])
+            classifier.spent = spent  # the control does not count
+            for step, tally in zip(steps, tallies, strict=True):
+                step.tally = tally
+            mark(_AT_TEXTS)
             reply.answered = answer()
-        except tuple(_ERRORS.values()) as error:
-            reply.error = (type(error).__name__, str(error))
-        except Exception as error:  # its message may hold a text
-            reply.error = (InferenceError.__name__, f"classifying it raised {type(error).__name__}")
+        except _KINDS as error:
+            kind = next(number for number, kind in enumerate(_KINDS) if isinstance(error, kind))
+            reply.error = (kind, str(error))
+        except BaseException as error:  # its message may hold a text
+            reply.error = (_KINDS.index(InferenceError), f"classifying it raised {type(error).__name__}")
         reply.spent = astuple(classifier.spent)
         reply.tallies = [astuple(step.tally) for step in classifier.text_path.steps]
         return msgspec.msgpack.encode(reply)
 
-    data = _in_copy(work)
-    if data is None:
-        raise CopyDiedError("a copy of the process died")
+    data, _, how = _in_copy(work)
+    if how is not None:
+        raise CopyDiedError(f"a copy of the process ended by {how}")
     reply = msgspec.msgpack.decode(data, type=_Reply)
     classifier.spent = type(classifier.spent)(*reply.spent)
     for step, tally in zip(classifier.text_path.steps, reply.tallies, strict=True):
         step.tally = Tally(*tally)
     if reply.answered is None:
-        name, message = reply.error or ("", "")
-        raise _ERRORS[name](message)
+        kind, message = reply.error
+        raise _KINDS[kind](message)
     return reply.answered
 
 
-def _in_copy(work: Callable[[], bytes]) -> bytes | None:
-    """Return what ``work`` returns in a copy; None when the copy ended before."""
+def _in_copy(work: Callable[[Callable[[int], None]], bytes]) -> tuple[bytes, int, str | None]:
+    """Return what ``work`` returns in a copy, what it marked last, and how the copy ended if it did before.
+
+    Raises:
+        NoCopyError: no copy could be made, or it ended before ``work`` marked anything.
+    """
+    try:
+        with mmap.mmap(-1, _NUMBER_BYTES) as shared:
+
+            def mark(number: int) -> None:
+                shared[:] = number.to_bytes(_NUMBER_BYTES, "little")
+
+            mark(_AT_CONTROL)
+            data, status = _fork(lambda: work(mark))
+            marked = int.from_bytes(shared[:], "little")
+    except OSError as error:
+        raise NoCopyError(f"no copy of the process can be made: {error.strerror}") from None
+    if data is not None:
+        return data, marked, None
+    code = os.waitstatus_to_exitcode(status)
+    how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit status {code}"
+    if marked == _AT_CONTROL:
+        raise NoCopyError(f"a copy of the process ended by {how} before it came to a text")
+    return b"", marked, how
+
+
+def _fork(work: Callable[[], bytes]) -> tuple[bytes | None, int]:
+    """Return what ``work`` returns in a copy, None when the copy ended before; and the copy's wait status."""
     receiving, sending = os.pipe()
     original = os.getpid()
-    pid = os.fork()
+    for stream in (sys.stdout, sys.stderr):  # else the copy may write what waits there a second time
+        stream.flush()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(receiving)
+        os.close(sending)
+        raise
     if pid == 0:
+        os.close(receiving)
         _be_copy(work, sending, original)
     os.close(sending)
-    try:
-        with os.fdopen(receiving, "rb") as pipe:
-            data = pipe.read(_NUMBER_BYTES)
-            if len(data) < _NUMBER_BYTES:
-                return None
-            size = int.from_bytes(data, "little")
-            data = pipe.read(size)
-            return data if len(data) == size else None
-    finally:
-        os.waitpid(pid, 0)
+    with os.fdopen(receiving, "rb") as pipe:
+        head = pipe.read(_NUMBER_BYTES)
+        size = int.from_bytes(head, "little")
+        data = pipe.read(size) if len(head) == _NUMBER_BYTES else b""
+    _, status = os.waitpid(pid, 0)
+    return (data if len(head) == _NUMBER_BYTES and len(data) == size else None), status
 
 
 def _be_copy(work: Callable[[], bytes], sending: int, original: int) -> NoReturn:
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a time limit kills the original
-        if os.getppid() == original:
-            # The process that died first has left its core file; one for every such text would fill the disk.
-            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        prctl = ctypes.CDLL(None).prctl
+        # A time limit kills the original. And the process that died first has left its core file: one for each text
+        # would fill the disk.
+        ready = prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) == 0 and prctl(_PR_SET_DUMPABLE, 0) == 0
+        if ready and os.getppid() == original:
             data = work()
             with os.fdopen(sending, "wb") as pipe:
                 pipe.write(len(data).to_bytes(_NUMBER_BYTES, "little") + data)

@@ -20,12 +20,12 @@ from sortgate.errors import (
 from sortgate.settings import Settings
 from sortgate.worker.child import Tried, ready, run_batch, try_components
 from sortgate.worker.copies import CopyDiedError
-from sortgate.worker.entries import Batch, Care, pack_batch
+from sortgate.worker.entries import LOST, Batch, Care, pack_batch
 from sortgate.worker.figures import BatchFigures
 from sortgate.worker.observing import WorkerObservers
 from sortgate.worker.pool import PoolGuard
 from sortgate.worker.report import Monitor
-from sortgate.worker.stream import DIED, QueueConsumer
+from sortgate.worker.stream import QueueConsumer
 
 logger = get_logger(__name__)
 
@@ -200,12 +200,14 @@ class Dispatcher:
             # beyond what the longest pause comes from it need not be known; a loop that was away took no batch's time
             taken = min(time.monotonic() - started, MOST_PAUSE_S / PAUSE_SHARE)
             self._batch_s += NEWEST * (taken - self._batch_s)
-            answered = consumer.suspected(batch, tried.deadly, tried.doubtful)
+            answered = [entry for number, entry in enumerate(batch.entries) if number not in tried.deadly]
             try:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
             finally:
                 if answered:
                     consumer.commit(tried.answers, answered)
+            if tried.deaths:
+                consumer.copies_died(batch, tried.deadly, tried.deaths)
             self._read_for_idle()
             if tried.figures is not None:
                 consumer.answered(len(answered), BatchFigures(*tried.figures))
@@ -217,7 +219,11 @@ class Dispatcher:
 
         # on_apply, not apply_async: that one writes the arguments, and so the texts, to the log at level debug
         batch.job = self._pool.on_apply(
-            run_batch, (pack_batch(batch.queue, round(consumer.now_ms()), batch.entries), batch.care),
+            run_batch,
+            (
+                pack_batch(batch.queue, round(consumer.now_ms()), batch.entries), batch.care,
+                self._settings.batch_timeout_s,
+            ),
             callback=on_done, error_callback=on_error, accept_callback=on_accept,
             timeout=self._settings.batch_timeout_s,
         )  # fmt: skip
@@ -239,18 +245,22 @@ class Dispatcher:
             consumer.hand.put_back(batch)
             self._on_fatal(info.exception)
             return
+        counted = ""
         # by type: billiard wraps the exceptions that it raises in this process
         if issubclass(info.type, TimeLimitExceeded):
             code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
-        elif issubclass(info.type, WorkerLostError | CopyDiedError):
-            code, message = "worker_lost", DIED
+        elif issubclass(info.type, WorkerLostError):
+            code, message = LOST
             consumer.hand.be_careful(Care.ALL if batch.care else Care.TEXT_PATH)
+        elif isinstance(info.exception, CopyDiedError):
+            (code, message), counted = LOST, "copies_died"
+            consumer.hand.be_careful(Care.ALL)
         elif isinstance(info.exception, InferenceError):
             code, message = "inference_failed", str(info.exception)
         else:  # its message may hold a text
             code, message = "inference_failed", f"classifying it raised {info.type.__name__}"
-        logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, code, len(batch.entries))
-        consumer.failed(batch, code, message)
+        logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, counted or code, len(batch.entries))
+        consumer.failed(batch, code, message, counted or code)
 
     def take_back(self) -> None:
         """Take back batches that were never written to a process; Celery forgets them when the broker's link breaks."""

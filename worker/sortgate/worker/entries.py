@@ -12,6 +12,10 @@ import msgspec
 EntryKey = tuple[int, str]
 
 
+#: Code and message of a text that no process survived.
+LOST = ("worker_lost", "the process that classified it died")
+
+
 class Care(IntEnum):
     """What is tried in copies of a pool process: nothing, each text's way through the text path, or all of a batch."""
 

@@ -29,7 +29,7 @@ class Hand:
         self._max_deliveries = max_deliveries
         self._entries: dict[EntryKey, Entry] = {}
         self._waiting: deque[Entry] = deque()
-        self._care_left = dict.fromkeys((Care.ALL, Care.TEXT_PATH), 0)
+        self._care_left = dict.fromkeys((Care.ALL, Care.TEXT_PATH), 0)  # the greatest care first
 
     def __len__(self) -> int:
         """Count of entries in hand."""
@@ -95,10 +95,10 @@ class Hand:
         """Return a batch that no process started on, to where it was; it counts as no failure."""
         self._waiting.extendleft(reversed(batch.entries))
 
-    def failed(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Let entries whose process was lost be tried again in smaller batches; returns those that are given up."""
+    def failed(self, batch: Batch) -> list[Entry]:
+        """Let a batch whose process was lost be tried again in smaller ones; returns entries that are given up."""
         exhausted = []
-        for entry in entries:
+        for entry in batch.entries:
             entry.failures += 1
             if entry.failures >= self._max_deliveries:
                 exhausted.append(entry)

@@ -131,7 +131,7 @@ OWN = (
     ),
     Metric(
         "counter", "sortgate_copies_died_total", _QUEUE,
-        "Texts of which a copy of a pool process died, in its place.", _counts("copies_died"),
+        "Copies of pool processes that died, where without them the processes would have.", _counts("copies_died"),
     ),
     Metric(
         "counter", "sortgate_undelivered_total", _QUEUE,

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
 from sortgate.worker.answer import Answer, dead_answer, pack_answers
 from sortgate.worker.commits import Commits
-from sortgate.worker.entries import Batch, Care, Entry, pack_keys
+from sortgate.worker.entries import LOST, Batch, Care, Entry, pack_keys
 from sortgate.worker.figures import BatchFigures, QueueFigures
 from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
@@ -41,8 +41,6 @@ _SCRIPTS = ("group", "commit", "claim", "recover", "renew", "release")
 #: Consumers of workers that vanished are deleted once they have been empty and idle for this long.
 IDLE_CONSUMER_MS = 3_600_000
 FINISH_PAUSE_S = 0.5
-#: Said of a text that no process survived.
-DIED = "the process that classified it died"
 #: Between two looks at whether a broken component works again.
 BREAKER_TRY_S = 5.0
 
@@ -273,34 +271,33 @@ class QueueConsumer:
                 failure = TextFailed(self.queue, *each)
                 self._observers.tell("sortgate_text_failed", failure=failure)
 
-    def failed(self, batch: Batch, code: str, message: str) -> None:
-        """Take note that a process could not answer this batch: its texts are tried again in smaller batches."""
+    def failed(self, batch: Batch, code: str, message: str, counted: str) -> None:
+        """Take note that a process could not answer this batch: its texts are tried again in smaller batches.
+
+        Args:
+            code: what texts are answered with that are given up.
+            message: likewise.
+            counted: name of the figure that this counts in.
+        """
         # Progress of a kind: after so many failures a text is given up and answered.
         self._progress_at = time.monotonic()
-        self.figures.counts[code] += 1
-        exhausted = self.hand.failed(batch.entries)
+        self.figures.counts[counted] += 1
+        exhausted = self.hand.failed(batch)
         self.figures.counts["retried"] += len(batch.entries) - len(exhausted)
         if exhausted:
             self._bury(exhausted, code, message)
 
-    def suspected(self, batch: Batch, deadly: Sequence[int], doubtful: Sequence[int]) -> list[Entry]:
-        """Give up the texts at the first positions, try those at the second again; returns the others."""
-        if not deadly and not doubtful:
-            return batch.entries
-        entries = batch.entries
-        logger.warning(
-            "queue %s: copies of a process died of %d texts, and perhaps of %d more, of a batch of %d",
-            self.queue, len(deadly), len(doubtful), len(entries),
-        )  # fmt: skip
+    def copies_died(self, batch: Batch, deadly: Mapping[int, str], deaths: int) -> None:
+        """Take note that copies of a process died over a batch, and give up the texts of which they died, and how."""
         self._progress_at = time.monotonic()
-        self.figures.counts["copies_died"] += len(deadly) + len(doubtful)
+        self.figures.counts["copies_died"] += deaths
         self.hand.be_careful(Care.TEXT_PATH)
-        exhausted = self.hand.failed([entries[position] for position in doubtful])
-        self.figures.counts["retried"] += len(doubtful) - len(exhausted)
-        exhausted += [entries[position] for position in deadly]
-        if exhausted:
-            self._bury(exhausted, "worker_lost", DIED)
-        return [entries[position] for position in sorted(set(range(len(entries))).difference(deadly, doubtful))]
+        if deadly:
+            how, count = ", ".join(sorted(set(deadly.values()))), len(batch.entries)
+            logger.warning(
+                "queue %s: %d of %d texts end the process that takes them: %s", self.queue, len(deadly), count, how
+            )
+            self._bury([batch.entries[position] for position in deadly], *LOST)
 
     def hold(self, reason: str) -> None:
         """Read no more until :meth:`go_on`, and leave what no process has to other workers."""
