@@ -221,7 +221,7 @@ class Dispatcher:
         batch.job = self._pool.on_apply(
             run_batch,
             (
-                pack_batch(batch.queue, round(consumer.now_ms()), batch.entries), batch.care,
+                pack_batch(batch.queue, round(consumer.now_ms()), batch.entries), int(batch.care),
                 self._settings.batch_timeout_s,
             ),
             callback=on_done, error_callback=on_error, accept_callback=on_accept,
