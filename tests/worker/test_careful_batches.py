@@ -98,11 +98,27 @@ for care in (Care.TEXT_PATH, Care.ALL):
     for fields in answers: fields[fields.index("id") + 1] = ""
     assert answers == alone, (answers, alone)
     assert made.deaths == 6
-nothing, made = tried(Care.ALL, "killme")
+nothing, made = tried(Care.ALL, "killme", "killme too")
 print(json.dumps([made.deadly, nothing, made.figures, tried(Care.ALL, *texts)[1].deadly]))
 """)
     ends = {"1": "signal 9 (Killed)", "3": "signal 11 (Segmentation fault)", "4": "signal 11 (Segmentation fault)"}
-    assert found == [{"0": "signal 9 (Killed)"}, [], None, ends]
+    assert found == [{"0": "signal 9 (Killed)", "1": "signal 9 (Killed)"}, [], None, ends]
+
+
+def test_a_text_alone_is_answered_in_a_copy_at_once(run: Callable[..., Any]) -> None:
+    """It may take a whole time limit, so it cannot go through the text path twice."""
+    found = run("""
+child.look_at_each = None
+answers = [tried(care, "hello world")[0] for care in Care]
+for care in (Care.TEXT_PATH, Care.ALL):
+    try:
+        tried(care, "killme")
+    except CopyDiedError as error:
+        answers.append(str(error))
+print(json.dumps(answers))
+""")
+    assert found[0] == found[1] == found[2]
+    assert found[3:] == ["a copy of the process ended by signal 9 (Killed)"] * 2
 
 
 def test_texts_that_would_not_be_classified_are_not_looked_at(run: Callable[..., Any]) -> None:
