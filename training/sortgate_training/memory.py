@@ -15,7 +15,7 @@ def prepare() -> None:
 
     Every step makes them anew: on long texts a sixth of the time went into pages of 4 kB (madvise(2)). By itself glibc
     soon takes tensors of up to 32 MB from its heap, and batches of many lengths leave that full of gaps: with those of
-    over 8 MB outside, a training on long texts took a quarter less memory, and as long; from 2 MB on it took longer.
+    over 8 MB outside, a training on long texts took a fifth less memory, and as long; from 2 MB on it took longer.
     PyTorch looks at its setting with its first tensor, so this comes before. What the environment says stands.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -209,6 +209,10 @@ class MessageError(SortgateError):
         self.code = code
 
 
+#: What keeps a process from serving at all; anything else that answering raises is the doing of its texts.
+FATAL = (BundleError, PluginError, ConfigurationError)
+
+
 class ClientError(SortgateError):
     """A client call did not get its answer.
 

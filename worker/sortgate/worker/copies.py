@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -26,14 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import msgspec
 
 from sortgate.components.steps import Tally
-from sortgate.errors import (
-    BundleError,
-    ComponentBrokenError,
-    ConfigurationError,
-    InferenceError,
-    PluginError,
-    SortgateError,
-)
+from sortgate.errors import FATAL, ComponentBrokenError, InferenceError, SortgateError
 
 if TYPE_CHECKING:
     from sortgate.inference import Classifier
@@ -49,9 +41,7 @@ CONTROL = "control"
 _AT_CONTROL, _AT_TEXTS = (1 << 64) - 1, (1 << 64) - 2
 _NUMBER_BYTES = 8
 #: Errors of which the worker tells by their kind what is to be done; anything else is told as an InferenceError.
-_KINDS: tuple[type[SortgateError], ...] = (
-    BundleError, ComponentBrokenError, ConfigurationError, InferenceError, PluginError,
-)  # fmt: skip
+_KINDS: tuple[type[SortgateError], ...] = (*FATAL, ComponentBrokenError, InferenceError)
 _OPEN = Path("/proc/self/fd")
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 
@@ -183,12 +173,9 @@ def answer_in_copy(classifier: Classifier, answer: Callable[[], Answered]) -> An
         reply = _Reply()
         try:
             classifier.session.enter_copy()
-            steps = classifier.text_path.steps
-            spent, tallies = copy(classifier.spent), [copy(step.tally) for step in steps]
+            before = _counts(classifier)
             classifier([CONTROL])
-            classifier.spent = spent  # the control does not count
-            for step, tally in zip(steps, tallies, strict=True):
-                step.tally = tally
+            _set_counts(classifier, *before)  # the control does not count
             mark(_AT_TEXTS)
             reply.answered = answer()
         except _KINDS as error:
@@ -196,21 +183,28 @@ def answer_in_copy(classifier: Classifier, answer: Callable[[], Answered]) -> An
             reply.error = (kind, str(error))
         except BaseException as error:  # its message may hold a text
             reply.error = (_KINDS.index(InferenceError), f"classifying it raised {type(error).__name__}")
-        reply.spent = astuple(classifier.spent)
-        reply.tallies = [astuple(step.tally) for step in classifier.text_path.steps]
+        reply.spent, reply.tallies = _counts(classifier)
         return msgspec.msgpack.encode(reply)
 
     data, _, how = _in_copy(work)
     if how is not None:
         raise CopyDiedError(f"a copy of the process ended by {how}")
     reply = msgspec.msgpack.decode(data, type=_Reply)
-    classifier.spent = type(classifier.spent)(*reply.spent)
-    for step, tally in zip(classifier.text_path.steps, reply.tallies, strict=True):
-        step.tally = Tally(*tally)
+    _set_counts(classifier, reply.spent, reply.tallies)
     if reply.answered is None:
         kind, message = reply.error
         raise _KINDS[kind](message)
     return reply.answered
+
+
+def _counts(classifier: Classifier) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
+    return astuple(classifier.spent), [astuple(step.tally) for step in classifier.text_path.steps]
+
+
+def _set_counts(classifier: Classifier, spent: tuple[Any, ...], tallies: list[tuple[Any, ...]]) -> None:
+    classifier.spent = type(classifier.spent)(*spent)
+    for step, tally in zip(classifier.text_path.steps, tallies, strict=True):
+        step.tally = Tally(*tally)
 
 
 def _in_copy(work: Callable[[Callable[[int], None]], bytes]) -> tuple[bytes, int, str | None]:
@@ -258,7 +252,7 @@ def _fork(work: Callable[[], bytes]) -> tuple[bytes | None, int]:
     with os.fdopen(receiving, "rb") as pipe:
         head = pipe.read(_NUMBER_BYTES)
         size = int.from_bytes(head, "little")
-        data = pipe.read(size) if len(head) == _NUMBER_BYTES else b""
+        data = pipe.read(size)
     _, status = os.waitpid(pid, 0)
     return (data if len(head) == _NUMBER_BYTES and len(data) == size else None), status
 

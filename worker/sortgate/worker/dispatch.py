@@ -9,14 +9,7 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.utils.log import get_logger
 
-from sortgate.errors import (
-    BundleError,
-    ComponentBrokenError,
-    ConfigurationError,
-    InferenceError,
-    PluginError,
-    SortgateError,
-)
+from sortgate.errors import FATAL, ComponentBrokenError, InferenceError, SortgateError
 from sortgate.settings import Settings
 from sortgate.worker.child import Tried, ready, run_batch, try_components
 from sortgate.worker.copies import CopyDiedError
@@ -28,9 +21,6 @@ from sortgate.worker.report import Monitor
 from sortgate.worker.stream import QueueConsumer
 
 logger = get_logger(__name__)
-
-#: What keeps a process from serving at all; anything else that a batch raises is the doing of its texts.
-FATAL = (BundleError, PluginError, ConfigurationError)
 
 #: While all processes are busy, the next read comes after this share of the time that a batch takes of late, and after
 #: so many seconds at most: what is read may then wait for a process that is free, but not for long.
@@ -245,22 +235,19 @@ class Dispatcher:
             consumer.hand.put_back(batch)
             self._on_fatal(info.exception)
             return
-        counted = ""
         # by type: billiard wraps the exceptions that it raises in this process
         if issubclass(info.type, TimeLimitExceeded):
             code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
-        elif issubclass(info.type, WorkerLostError):
+        elif issubclass(info.type, WorkerLostError | CopyDiedError):
             code, message = LOST
             consumer.hand.be_careful(Care.ALL if batch.care else Care.TEXT_PATH)
-        elif isinstance(info.exception, CopyDiedError):
-            (code, message), counted = LOST, "copies_died"
-            consumer.hand.be_careful(Care.ALL)
         elif isinstance(info.exception, InferenceError):
             code, message = "inference_failed", str(info.exception)
         else:  # its message may hold a text
             code, message = "inference_failed", f"classifying it raised {info.type.__name__}"
-        logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, counted or code, len(batch.entries))
-        consumer.failed(batch, code, message, counted or code)
+        counted = "copies_died" if issubclass(info.type, CopyDiedError) else code
+        logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, counted, len(batch.entries))
+        consumer.failed(batch, code, message, counted)
 
     def take_back(self) -> None:
         """Take back batches that were never written to a process; Celery forgets them when the broker's link breaks."""
