@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 
-_M_MMAP_THRESHOLD = -3  # mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 #: Tensors of more bytes come from the system and go back to it.
 _LARGE_BYTES = 8 << 20
+#: Free bytes that the heap may keep at its end.
+_KEPT_BYTES = 64 << 20
 
 
 def prepare() -> None:
@@ -22,6 +24,7 @@ def prepare() -> None:
     choose = getattr(ctypes.CDLL(None), "mallopt", None)
     if choose is not None and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         choose(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        choose(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def give_back() -> None:
