@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from audited import Audit
+from scraping import free_port, scrape
 from sortgate import keys
 
 SECRET = "whatshouldnotbelogged"
@@ -140,7 +141,8 @@ def celery_messages(canary: Path) -> list[bytes | str]:
 
 
 def test_celery_queue(start_worker: Callable[..., Any], redis: Any, audit: Audit, canary: Path) -> None:
-    worker = start_worker(**audit.env)
+    port = free_port()
+    worker = start_worker(**audit.env, SORTGATE_METRICS_PORT=str(port))
     messages = celery_messages(canary)
     for message in messages:
         redis.lpush(keys.celery_queue("toy"), message)
@@ -151,6 +153,7 @@ def test_celery_queue(start_worker: Callable[..., Any], redis: Any, audit: Audit
         time.sleep(0.05)
     assert worker.output().count("dropped an entry of a Celery queue") == len(messages)
     assert last in worker.output()
+    assert scrape(port)["sortgate_celery_messages_dropped_total"] == {"": len(messages)}
     assert redis.llen(keys.celery_queue("toy")) == redis.hlen("unacked") == 0
     check_nothing_ran(audit, canary, worker)
 

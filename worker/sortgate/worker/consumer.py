@@ -45,12 +45,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
 
     With ``broker_channel_error_retry`` it also comes here when the broker refuses a command, since it was made a
     replica, cannot write to its disk, or its rights were changed. Celery's default is to end the worker then.
-
-    Attributes:
-        refused: messages dropped since the worker's start, because they were no task of this worker.
     """
-
-    refused = 0
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, and keep trying."""
@@ -102,9 +97,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
         super().on_unknown_task(body, message, exc)
 
     def _refuse(self, what: str, error: BaseException | None) -> None:
-        type(self).refused += 1
+        monitor = self.controller.sortgate.dispatcher.monitor
+        monitor.celery_dropped += 1
         why = f" ({type(error).__name__})" if error is not None else ""
-        logger.error("dropped an entry of a Celery queue: %s%s; %d so far", what, why, self.refused)
+        logger.error("dropped an entry of a Celery queue: %s%s; %d so far", what, why, monitor.celery_dropped)
 
     def on_connection_error_before_connected(self, exc: BaseException) -> None:
         """Wait a little: the broker answers and refuses, or connecting would have gone on."""

@@ -275,6 +275,11 @@ WORKER = (
         "Events that observers were not told of, since they were too slow.",
         lambda m: {(): m.observers.dropped} if m.observers else {},
     ),
+    Metric(
+        "counter", "sortgate_celery_messages_dropped_total", (),
+        "Messages of Celery's queues that were dropped, since they are no task of this worker.",
+        lambda m: {(): m.celery_dropped},
+    ),
     Metric("gauge", "sortgate_pool_processes", (), "Pool processes.", lambda m: {(): m.processes}),
     Metric("gauge", "sortgate_pool_busy", (), "Pool processes that have a batch.", lambda m: {(): m.busy}),
     Metric(

@@ -74,6 +74,7 @@ class Monitor:
         served: queue, model and fingerprint of each queue, once a pool process has loaded and verified its bundles.
         busy: pool processes that have a batch.
         reports: one a queue, as of the loop's last turn.
+        celery_dropped: messages of Celery's queues that were no task of this worker.
     """
 
     def __init__(self, settings: Settings, processes: int, observers: WorkerObservers | None = None) -> None:
@@ -81,7 +82,7 @@ class Monitor:
         self.limit_s = settings.health_limit_s
         self.processes = processes
         self.served: tuple[tuple[str, str, str], ...] = ()
-        self.busy = 0
+        self.busy = self.celery_dropped = 0
         self.reports: tuple[QueueReport, ...] = ()
         self._attached = self._stopping = False
         self._loaded_at = self._turned_at = time.monotonic()
