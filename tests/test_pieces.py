@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sortgate import pieces
-from sortgate.pieces import ID_BYTES, LONGEST_PIECE, Pieces, pack_ids
+from sortgate.encoded import ID_BYTES, pack_ids
+from sortgate.pieces import LONGEST_PIECE, Pieces
 from sortgate.vocabulary import Vocabulary
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sortgate.encoded import ID_BYTES, pack_ids
 from sortgate.errors import (
     EmptyTextError,
     TextTooLongError,
 )
-from sortgate.pieces import ID_BYTES, pack_ids
 from sortgate.plugins import Registry, create_registry
 from sortgate.textpath import Encoded, TextConfig, TextLimits, TextPath
 

@@ -301,4 +301,4 @@ def test_time_without_progress_begins_with_the_work(harness: Harness, client: Cl
     assert consumer.report().progress_at == first.progress_at, "from then on only an answer counts"
     harness.answer()
     harness.run(lambda: len(consumer.hand) == 0)
-    assert consumer._progress_at > first.progress_at
+    assert consumer.outcomes.progress_at > first.progress_at

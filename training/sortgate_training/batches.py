@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sortgate.pieces import pack_ids
+from sortgate.encoded import pack_ids
 from sortgate.textpath import Encoded
 
 IntArray = npt.NDArray[np.int64]

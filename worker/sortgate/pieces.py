@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from sortgate.encoded import pack_ids
 from sortgate.vocabulary import Vocabulary
 
 #: Longer pieces come once; most pieces that are kept, some 10 MB, before all of them are forgotten.
 LONGEST_PIECE, MOST_PIECES = 32, 65_536
-#: Of one id, packed.
-ID_BYTES = 4
-
-
-def pack_ids(ids: Sequence[int]) -> bytes:
-    """Return ids as int32 of this machine's byte order, as NumPy and ONNX Runtime take them."""
-    return array("i", ids).tobytes()
 
 
 class Pieces(dict[str, bytes]):

@@ -10,11 +10,20 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-import msgspec
-
-from sortgate.components.steps import PREDICTION, TEXT, TOKENS, Form, Step, apply
-from sortgate.errors import FOREIGN, ComponentError, EmptyTextError, PluginError, TextError, TextTooLongError
-from sortgate.pieces import ID_BYTES, Pieces, pack_ids
+from sortgate.components.steps import (
+    PREDICTION,
+    TEXT,
+    TOKENS,
+    Form,
+    Step,
+    apply,
+    learn,
+    learn_from_labels,
+    learned_state,
+)
+from sortgate.encoded import ID_BYTES, Encoded, pack_ids
+from sortgate.errors import FOREIGN, ComponentError, EmptyTextError, TextError, TextTooLongError
+from sortgate.pieces import Pieces
 from sortgate.plugins.components import ComponentRecord, ComponentSpec, Kind, Learned, LearnedFromLabels, keeps_state
 from sortgate.plugins.registry import Registry
 from sortgate.textconfig import TextConfig, TextLimits, TextRecords
@@ -23,37 +32,8 @@ from sortgate.vocabulary import Vocabulary
 
 __all__ = ["Encoded", "TextConfig", "TextLimits", "TextPath", "TextRecords", "state_file"]
 
-
 #: Texts whose tokens are looked at together for the vocabulary.
 _FIT_TEXTS = 1_000
-
-
-class Encoded(msgspec.Struct, frozen=True, gc=False):
-    """One text's token ids (at least one), and how many tokens were cut off.
-
-    Attributes:
-        packed: the ids as int32 in this machine's byte order, which NumPy reads as they are.
-        truncated: tokens that are not among them.
-        text: the normalized text, where a label post-processor wants it.
-    """
-
-    packed: bytes
-    truncated: int = 0
-    text: str | None = None
-
-    @classmethod
-    def of(cls, ids: list[int], truncated: int = 0) -> Encoded:
-        """Make one from a list of ids."""
-        return cls(pack_ids(ids), truncated)
-
-    @property
-    def ids(self) -> list[int]:
-        """The ids."""
-        return memoryview(self.packed).cast("i").tolist()
-
-    def __len__(self) -> int:
-        """How many ids there are."""
-        return len(self.packed) // ID_BYTES
 
 
 class TextPath:
@@ -179,7 +159,7 @@ class TextPath:
             PluginError: a component cannot write its state.
         """
         return {
-            state_file(kind, index + before_postprocessors * (kind == "postprocessor")): _state(step)
+            state_file(kind, index + before_postprocessors * (kind == "postprocessor")): learned_state(step)
             for kind, index, step in self._steps()
             if keeps_state(step.component)
         }
@@ -221,12 +201,7 @@ class TextPath:
             if not isinstance(text, TextError)
         ]
         for step in learning:
-            try:
-                step.component.fit_labelled([text for text, _ in pairs], [labels for _, labels in pairs])
-            except PluginError:  # says in words of its own what it lacks
-                raise
-            except FOREIGN as exc:
-                raise _cannot_learn(step, exc) from None
+            learn_from_labels(step, [text for text, _ in pairs], [labels for _, labels in pairs])
 
     def tokenize(self, texts: Sequence[str]) -> list[list[str] | TextError]:
         """Normalize, tokenize and filter; all tokens, not cut. At least one token, or an error, a text."""
@@ -343,12 +318,7 @@ class TextPath:
 
     def _advance(self, step: Step, results: list[Any], form: Form, fit: bool) -> None:
         if fit and isinstance(step.component, Learned):
-            try:
-                step.component.fit([item for item in results if not isinstance(item, TextError)])
-            except PluginError:  # says in words of its own what it lacks
-                raise
-            except FOREIGN as exc:
-                raise _cannot_learn(step, exc) from None
+            learn(step, [item for item in results if not isinstance(item, TextError)])
         apply(step, results, form)
 
     def _check(self, text: object) -> str | TextError:
@@ -387,23 +357,6 @@ def _step(kind: Kind, name: str, component: Any, registry: Registry) -> Step:
 
 def _wants_text(step: Step) -> bool:
     return bool(getattr(step.component, "wants_text", False))
-
-
-def _state(step: Step) -> bytes:
-    try:
-        state = step.component.state()
-    except FOREIGN as exc:
-        problem = type(exc).__name__
-    else:
-        if isinstance(state, bytes):
-            return state
-        problem = f"state() returned {type(state).__name__}, not bytes"
-    raise PluginError(f"component {step.name} cannot write what it learned: {problem}{step.origin}")
-
-
-def _cannot_learn(step: Step, exc: BaseException) -> PluginError:
-    # again only its type: its message may hold a text
-    return PluginError(f"component {step.name} cannot learn from the texts: {type(exc).__name__}{step.origin}")
 
 
 def _has_failed(item: Any) -> bool:

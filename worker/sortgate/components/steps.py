@@ -1,4 +1,7 @@
-"""Runs one component over many items, in a batch where it can; a failure stays with the item it came from."""
+"""One component of the path: runs it over many items, in a batch where it can, has it learn, and takes what it learned.
+
+A failure stays with the item it came from, and nothing that is said of it holds a text.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sortgate.errors import FOREIGN, ComponentError, TextError
+from sortgate.errors import FOREIGN, ComponentError, PluginError, TextError
 from sortgate.types import LabelScore, Prediction
 
 
@@ -132,3 +135,49 @@ def _single(step: Step, items: tuple[Any, ...], form: Form) -> Any:
             return made
         failure = f"returned {type(made).__name__}, not {form.noun}"
     return ComponentError(f"component {step.name} {failure}{step.origin}", step.name, step.kind, step.plugin)
+
+
+def learn(step: Step, items: Sequence[Any]) -> None:
+    """Call the component's ``fit`` with what those before it made of the texts.
+
+    Raises:
+        PluginError: it failed.
+    """
+    _call(step, step.component.fit, items)
+
+
+def learn_from_labels(step: Step, texts: Sequence[str], label_sets: Sequence[Sequence[str]]) -> None:
+    """Call the component's ``fit_labelled``.
+
+    Raises:
+        PluginError: it failed.
+    """
+    _call(step, step.component.fit_labelled, texts, label_sets)
+
+
+def learned_state(step: Step) -> bytes:
+    """Return what the component learned, as it goes into a bundle.
+
+    Raises:
+        PluginError: the component cannot write it.
+    """
+    try:
+        state = step.component.state()
+    except FOREIGN as exc:
+        problem = type(exc).__name__
+    else:
+        if isinstance(state, bytes):
+            return state
+        problem = f"state() returned {type(state).__name__}, not bytes"
+    raise PluginError(f"component {step.name} cannot write what it learned: {problem}{step.origin}")
+
+
+def _call(step: Step, fit: Any, *learned_from: Any) -> None:
+    try:
+        fit(*learned_from)
+    except PluginError:  # says in words of its own what it lacks
+        raise
+    except FOREIGN as exc:  # its message may hold a text: only its type is kept
+        raise PluginError(
+            f"component {step.name} cannot learn from the texts: {type(exc).__name__}{step.origin}"
+        ) from None

@@ -197,10 +197,10 @@ class Dispatcher:
                 if answered:
                     consumer.commit(tried.answers, answered)
             if tried.deaths:
-                consumer.copies_died(batch, tried.deadly, tried.deaths)
+                consumer.outcomes.copies_died(batch, tried.deadly, tried.deaths)
             self._read_for_idle()
             if tried.figures is not None:
-                consumer.answered(len(answered), BatchFigures(*tried.figures))
+                consumer.outcomes.answered(len(answered), BatchFigures(*tried.figures))
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
@@ -247,7 +247,7 @@ class Dispatcher:
             code, message = "inference_failed", f"classifying it raised {info.type.__name__}"
         counted = "copies_died" if issubclass(info.type, CopyDiedError) else code
         logger.warning("queue %s: %s with a batch of %d texts", consumer.queue, counted, len(batch.entries))
-        consumer.failed(batch, code, message, counted)
+        consumer.outcomes.failed(batch, code, message, counted)
 
     def take_back(self) -> None:
         """Take back batches that were never written to a process; Celery forgets them when the broker's link breaks."""

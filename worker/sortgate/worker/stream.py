@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,18 +18,16 @@ from celery.utils.log import get_logger
 
 from sortgate import keys
 from sortgate.errors import BrokerError
-from sortgate.messages import parse_request
-from sortgate.plugins.events import BatchDone, TextFailed
 from sortgate.settings import Settings
 from sortgate.streams.scripts import load_script, script_sha
 from sortgate.types import PRIORITIES
-from sortgate.worker.answer import Answer, dead_answer, pack_answers
 from sortgate.worker.commits import Commits
-from sortgate.worker.entries import LOST, Batch, Care, Entry, pack_keys
-from sortgate.worker.figures import BatchFigures, QueueFigures
+from sortgate.worker.entries import Entry, pack_keys
+from sortgate.worker.figures import QueueFigures
 from sortgate.worker.hand import Hand
 from sortgate.worker.link import Link, LinkLost, raise_error
 from sortgate.worker.observing import WorkerObservers
+from sortgate.worker.outcomes import Outcomes
 from sortgate.worker.reader import Reader
 from sortgate.worker.reconnection import Reconnection
 from sortgate.worker.report import QueueReport
@@ -58,6 +56,7 @@ class QueueConsumer:
 
     Attributes:
         hand: the entries read and not yet confirmed as answered.
+        outcomes: is told what became of batches.
         done: texts that this worker has answered.
         figures: what it has counted.
         broken: what keeps a component of the queue's bundle from working here; empty when none is. Nothing is read
@@ -81,7 +80,6 @@ class QueueConsumer:
         self._try_at = 0.0
         self._settings = settings
         self._on_entries = on_entries
-        self._observers = observers
         self._streams = [keys.requests(queue, priority) for priority in PRIORITIES]
         self._reconnection = Reconnection(queue)
         self._reads, self._commands = (
@@ -102,7 +100,7 @@ class QueueConsumer:
         needed = {"allow": queue in settings.rates, "state": settings.metrics_port}
         self._scripts = (*_SCRIPTS, *(name for name, used in needed.items() if used))
         self._watch = StateWatch(queue, settings)
-        self._progress_at = time.monotonic()
+        self.outcomes = Outcomes(queue, settings, self.hand, self.figures, self.commit, observers)
 
     # -- event loop -------------------------------------------------------------------------------------------------
 
@@ -200,7 +198,7 @@ class QueueConsumer:
         self.figures.counts["accepted"] += len(self.hand) - before
         if exhausted:
             limit = self._settings.max_deliveries
-            self._bury(exhausted, "deliveries_exhausted", f"delivered {limit} times and never answered")
+            self.outcomes.bury(exhausted, "deliveries_exhausted", f"delivered {limit} times and never answered")
 
     # -- leases -----------------------------------------------------------------------------------------------------
 
@@ -254,50 +252,8 @@ class QueueConsumer:
     def _on_confirmed(self, entries: list[Entry], answered: int) -> None:
         self.hand.drop(entries)
         self.done += answered
-        self._progress_at = time.monotonic()
+        self.outcomes.got_on()
         self._reader.read()
-
-    def answered(self, texts: int, figures: BatchFigures) -> None:
-        """Count a batch that a process has answered, and tell the observers of it."""
-        self.figures.answered(texts, figures)
-        if self._observers is not None:
-            done = BatchDone(self.queue, texts, figures.tokens, figures.batch_s, figures.model_s)
-            self._observers.tell("sortgate_batch_done", batch=done)
-            self._tell_failed(figures.failed)
-
-    def _tell_failed(self, failed: Iterable[tuple[str, str, str, str]]) -> None:
-        if self._observers is not None:
-            for each in failed:
-                failure = TextFailed(self.queue, *each)
-                self._observers.tell("sortgate_text_failed", failure=failure)
-
-    def failed(self, batch: Batch, code: str, message: str, counted: str) -> None:
-        """Take note that a process could not answer this batch: its texts are tried again in smaller batches.
-
-        Args:
-            code: what texts are answered with that are given up.
-            message: likewise.
-            counted: name of the figure that this counts in.
-        """
-        # Progress of a kind: after so many failures a text is given up and answered.
-        self._progress_at = time.monotonic()
-        self.figures.counts[counted] += 1
-        exhausted = self.hand.failed(batch)
-        self.figures.counts["retried"] += len(batch.entries) - len(exhausted)
-        if exhausted:
-            self._bury(exhausted, code, message)
-
-    def copies_died(self, batch: Batch, deadly: Mapping[int, str], deaths: int) -> None:
-        """Take note that copies of a process died over a batch, and give up the texts of which they died, and how."""
-        self._progress_at = time.monotonic()
-        self.figures.counts["copies_died"] += deaths
-        self.hand.be_careful(Care.TEXT_PATH)
-        if deadly:
-            how, count = ", ".join(sorted(set(deadly.values()))), len(batch.entries)
-            logger.warning(
-                "queue %s: %d of %d texts end the process that takes them: %s", self.queue, len(deadly), count, how
-            )
-            self._bury([batch.entries[position] for position in deadly], *LOST)
 
     def hold(self, reason: str) -> None:
         """Read no more until :meth:`go_on`, and leave what no process has to other workers."""
@@ -305,7 +261,7 @@ class QueueConsumer:
             logger.error("queue %s: reading is held, since a component is broken here: %s", self.queue, reason)
         self.broken, self._reader.held = reason, True
         self._try_at = time.monotonic() + BREAKER_TRY_S
-        self._progress_at = time.monotonic()
+        self.outcomes.got_on()
 
     def go_on(self) -> None:
         """Read again."""
@@ -322,16 +278,6 @@ class QueueConsumer:
             self._try_at = time.monotonic() + BREAKER_TRY_S
         return due
 
-    def _bury(self, entries: list[Entry], code: str, message: str) -> None:
-        limit = self._settings.max_text_bytes
-        answers: list[Answer] = [
-            dead_answer(e.stream, e.entry, e.fields, self.queue, code, message, limit) for e in entries
-        ]
-        self.commit(pack_answers(answers), entries)
-        if self._observers is not None:
-            ids = [parse_request(e.entry, e.fields, self.queue).id for e in entries]
-            self._tell_failed((ident, "dead", code, message) for ident in ids)
-
     # -- metrics ----------------------------------------------------------------------------------------------------
 
     def report(self) -> QueueReport:
@@ -340,10 +286,10 @@ class QueueConsumer:
             queue=self.queue, connected=self._connected, paused=self._reader.results_full,
             limited=self._reader.limited, broken=self.broken, in_flight=len(self.hand), waiting=self.hand.waiting,
             figures=self.figures.copy(), state=self._watch.state, heard_at=self._watch.heard_at,
-            progress_at=self._progress_at,
+            progress_at=self.outcomes.progress_at,
         )  # fmt: skip
         if not report.has_work:  # from now on counts the time without progress, once there is some
-            self._progress_at = time.monotonic()
+            self.outcomes.got_on()
         return report
 
     # -- stopping ---------------------------------------------------------------------------------------------------
