@@ -24,7 +24,17 @@ SERVING = {"numpy", "onnxruntime", "tokenizers"}
 REDIS = {"redis", "hiredis"}
 PIPELINE = {
     f"sortgate.{name}"
-    for name in ("inference", "textconfig", "textpath", "pieces", "vocabulary", "bundle", "components", "plugins")
+    for name in (
+        "inference",
+        "textconfig",
+        "textpath",
+        "pieces",
+        "encoded",
+        "vocabulary",
+        "bundle",
+        "components",
+        "plugins",
+    )
 }
 OUTSIDE = LEARNING | CELERY | TERMINAL | {"nltk", "spacy", "jieba", "pytest"}
 

@@ -65,8 +65,8 @@ class Loop:
     def waiting(self, queue: str) -> int:
         return self.dispatcher.consumers[queue].hand.waiting
 
-    def take(self) -> tuple[str, Callable[[], None], Callable[[], None]]:
-        """Return the running job's queue, and what answers it and what fails it."""
+    def take(self, seconds: float = 0.0) -> tuple[str, Callable[[], None], Callable[[], None]]:
+        """Return the running job's queue, and what answers it, after ``seconds``, and what fails it."""
         [(packed, done, failed)] = self.pool.jobs
         self.pool.jobs = []
         batch = msgspec.msgpack.decode(packed, type=PackedBatch)
@@ -75,7 +75,7 @@ class Loop:
             request = parse_request(entry, fields, batch.queue)
             made = result_fields(request, "expired", code="deadline", message="")
             answers.append((stream, entry, request.dedupe_id, request.reply, "expired", made))
-        figures = (0, 0, 0.0, 0.0, [0] * (len(WAIT_S) + 1), 0.0)
+        figures = (0, 0, 0.0, seconds, [0] * (len(WAIT_S) + 1), 0.0)
         info = SimpleNamespace(exception=RuntimeError(), type=RuntimeError)
         return batch.queue, lambda: done(tuple(Tried(pack_answers(answers), figures))), lambda: failed(info)
 
@@ -124,3 +124,20 @@ def test_a_process_that_is_free_ends_the_pause_of_every_queue(loop: Loop, end: s
     assert all(reader.reading for reader in readers), "before Redis has confirmed any answer, which would have it read"
     loop.run(lambda: len(loop.pool.jobs) == 1)
     assert loop.take()[0] == "b"
+
+
+def test_batches_grow_while_texts_are_cheap(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "MOST_PAUSE_S", 0.0)
+    loop.dispatcher._batch_s = 0.0
+    loop.clients["a"].submit([f"text {number}" for number in range(8_000)])
+    sizes = []
+    for seconds in (0.0256, 0.05, 0.05, 0.1, 3.0, 3.0, 3.0, 3.0):
+        loop.run(lambda: len(loop.pool.jobs) == 1)
+        sizes.append(len(msgspec.msgpack.decode(loop.pool.jobs[0][0], type=PackedBatch).entries))
+        hand = loop.dispatcher.consumers["a"].hand
+        loop.run(lambda hand=hand: hand.room < hand.capacity / 2)  # what may be read has been
+        loop.take(seconds)[1]()
+    assert sizes[0] <= 256, "nothing is known of the cost"
+    assert max(sizes) == 512
+    assert sizes[-1] == 256, "they have become expensive"
+    assert hand.capacity == 512

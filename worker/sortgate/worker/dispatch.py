@@ -11,6 +11,7 @@ from celery.utils.log import get_logger
 
 from sortgate.errors import FATAL, ComponentBrokenError, InferenceError, SortgateError
 from sortgate.settings import Settings
+from sortgate.worker.batch_size import BatchSize
 from sortgate.worker.child import Tried, ready, run_batch, try_components
 from sortgate.worker.copies import CopyDiedError
 from sortgate.worker.entries import LOST, Batch, Care, pack_batch
@@ -59,13 +60,21 @@ class Dispatcher:
         self._open = False
         self._turn = 0
         self._batch_s = 0.0
-        capacity = 2 * max(1, pool.num_processes) * settings.batch_texts
+        self._sizes = {queue: BatchSize(settings.batch_texts) for queue in queues}
+        capacity = self._capacity(settings.batch_texts)
         self.observers = WorkerObservers.from_settings(settings)
         self.consumers = {
             queue: QueueConsumer(queue, settings, capacity, self.fill, self.observers, self._pause_s)
             for queue in queues
         }
+        for queue, consumer in self.consumers.items():
+            consumer.hand.capacity = self._capacity(self._sizes[queue].most)
         self.monitor = Monitor(settings, pool.num_processes, self.observers)
+
+    def _capacity(self, batch_texts: int) -> int:
+        """Return how many texts of a queue may be in hand: a batch for each process, and as many that wait."""
+        processes: int = self._pool.num_processes
+        return 2 * max(1, processes) * batch_texts
 
     def open(self, hub: Any) -> None:
         """Start handing out; the pool must be registered with the event loop."""
@@ -151,7 +160,7 @@ class Dispatcher:
             self._turn += 1
             # An idle process gets its share at once; nobody waits for a batch to fill up.
             share = -(-consumer.hand.waiting // idle)
-            batch = consumer.hand.take(min(self._settings.batch_texts, share))
+            batch = consumer.hand.take(min(self._sizes[consumer.queue].most, share))
             if batch is not None:
                 self._start(consumer, batch)
                 idle = self._idle if batch in self._running else 0
@@ -200,7 +209,11 @@ class Dispatcher:
                 consumer.outcomes.copies_died(batch, tried.deadly, tried.deaths)
             self._read_for_idle()
             if tried.figures is not None:
-                consumer.outcomes.answered(len(answered), BatchFigures(*tried.figures))
+                figures = BatchFigures(*tried.figures)
+                size = self._sizes[consumer.queue]
+                size.took(len(answered), figures.batch_s)
+                consumer.hand.capacity = self._capacity(size.most)
+                consumer.outcomes.answered(len(answered), figures)
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)

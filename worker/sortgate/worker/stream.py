@@ -49,7 +49,7 @@ class QueueConsumer:
     Args:
         queue: its name.
         settings: bounds, leases and time-outs.
-        capacity: most entries in hand.
+        capacity: most entries in hand; ``hand.capacity`` may be lowered, and raised again.
         on_entries: called when entries are waiting for a pool process.
         observers: plugins that are told what happens.
         pause_s: gives the seconds for which there is no hurry to read on.
@@ -74,6 +74,7 @@ class QueueConsumer:
     ) -> None:
         self.queue = queue
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+        self._capacity = capacity
         self.hand = Hand(queue, capacity, settings.batch_texts, settings.max_deliveries)
         self.done = 0
         self.broken = ""
@@ -161,7 +162,7 @@ class QueueConsumer:
             self._set_clock(self._commands.call("TIME", until=until))
             found = self._commands.call(
                 *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer,
-                pack_keys(self.hand.entries()), self.hand.capacity + 1000, until=until,
+                pack_keys(self.hand.entries()), self._capacity + 1000, until=until,
             )  # fmt: skip
             self._accept(found, counted=True)
             self._connected = True
