@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sortgate.encoded import ID_BYTES, pack_ids
+from sortgate.encoded import ID_BYTES, Encoded, pack_ids
 from sortgate.errors import (
     EmptyTextError,
     TextTooLongError,
 )
 from sortgate.plugins import Registry, create_registry
-from sortgate.textpath import Encoded, TextConfig, TextLimits, TextPath
+from sortgate.textpath import TextConfig, TextLimits, TextPath
 
 
 @pytest.fixture(scope="module")

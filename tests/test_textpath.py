@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sortgate.components.normalizers import Lowercase
 from sortgate.components.tokenizers import Words
+from sortgate.encoded import Encoded
 from sortgate.errors import (
     ComponentError,
     EmptyTextError,
@@ -23,7 +24,7 @@ from sortgate.errors import (
 )
 from sortgate.plugins import ComponentSpec, Registry, create_registry
 from sortgate.plugins.registry import Source
-from sortgate.textpath import Encoded, TextConfig, TextPath, TextRecords
+from sortgate.textpath import TextConfig, TextPath, TextRecords
 from sortgate.types import LabelScore, Prediction, PredictionError
 from sortgate.vocabulary import Vocabulary
 

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from sortgate import Classifier, Prediction
 from sortgate.bundle import Manifest, ModelInfo
+from sortgate.encoded import Encoded
 from sortgate.inference.session import FloatArray
 from sortgate.plugins import create_registry
-from sortgate.textpath import Encoded
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.begin import Prepared, begin, prepare
 from sortgate_training.config import TrainingConfig

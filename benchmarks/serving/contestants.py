@@ -23,7 +23,7 @@ from texts import repeated
 from workers import ProcessorTime, drain, running, serving, stopped
 
 from sortgate import Classifier, keys
-from sortgate.textpath import Encoded
+from sortgate.encoded import Encoded
 
 #: Texts answered before anything is measured.
 WARM_UP = 256

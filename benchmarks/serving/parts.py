@@ -21,7 +21,7 @@ from sortgate.messages import parse_request, result_fields
 from sortgate.worker.answer import answer_batch, pack_answers
 from sortgate.worker.entries import PackedBatch
 
-QUEUE, BATCH, MOST_BYTES = "bench", 256, 65_536
+QUEUE, BATCH, MOST_BYTES = "bench", 512, 65_536
 
 
 def measure(classifier: Classifier, texts: list[str], rounds: int) -> dict[str, float]:

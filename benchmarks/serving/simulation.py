@@ -102,7 +102,7 @@ class Found:
 
 
 def simulate(
-    costs: Costs, *, workers: int, processes: int = 1, shards: int = 1, cores: int = 0, texts: int = 256
+    costs: Costs, *, workers: int, processes: int = 1, shards: int = 1, cores: int = 0, texts: int = 512
 ) -> Found:
     """Return what ``workers`` reach.
 

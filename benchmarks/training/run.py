@@ -24,8 +24,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from sortgate.encoded import Encoded
 from sortgate.plugins import create_registry
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches

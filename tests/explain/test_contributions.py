@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from handmade import WORDS
 from sortgate.bundle import ModelInfo
+from sortgate.encoded import Encoded
 from sortgate.errors import InferenceError
 from sortgate.explain import Explanation
 from sortgate.inference import Classifier
-from sortgate.textpath import Encoded
 from sortgate.vocabulary import FIRST_ID
 from sortgate_training.graph import GraphSpec, build_graph, random_tables, random_weights
 from sortgate_training.pairs import build_pair_table

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sortgate.encoded import Encoded
 from sortgate.inference import Classifier
 from sortgate.inference.session import FloatArray
 from sortgate.inference.sharing import Sharing
-from sortgate.textpath import Encoded
 
 #: Batches of texts of few different ids, so that many are the same.
 BATCHES = st.lists(st.lists(st.lists(st.integers(2, 4), min_size=1, max_size=2), min_size=1, max_size=8), max_size=8)

@@ -16,7 +16,7 @@ import redis as redis_py
 from scraping import Scrape, free_port, page, probe, scrape
 from sortgate import Classifier, Client, keys
 from sortgate.embedded import EmbeddedRedis
-from sortgate.textpath import Encoded
+from sortgate.encoded import Encoded
 from sortgate.types import PRIORITIES
 from sortgate.worker.figures import STATUSES
 from waiting import wait_for

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sortgate.encoded import Encoded
 from sortgate.errors import TrainingError
 from sortgate.inference.session import Session
-from sortgate.textpath import Encoded
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.config import ModelConfig
 from sortgate_training.export import MAX_DIFFERENCE, check_parity, export_graph

@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 from sortgate.bundle import ModelInfo, check_onnx
+from sortgate.encoded import Encoded
 from sortgate.errors import TrainingError
 from sortgate.inference.session import Session
-from sortgate.textpath import Encoded
 from sortgate_training import precision
 from sortgate_training.graph import GraphSpec, build_graph, random_weights
 from sortgate_training.judging import Cut

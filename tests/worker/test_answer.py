@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sortgate.encoded import Encoded
 from sortgate.messages import parse_request, parse_result, request_fields
-from sortgate.textpath import Encoded
 from sortgate.types import Status
 from sortgate.worker.answer import answer_batch, dead_answer
 from sortgate.worker.figures import WAIT_S

@@ -1,11 +1,13 @@
-"""How large batches become, and that what a worker has in hand follows."""
+"""How large batches become."""
 
 from __future__ import annotations
+
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sortgate.worker.batch_size import LATE, LONGEST_S, SMALL, BatchSize
+from sortgate.worker.batch_size import LATEST, LONGEST_S, SMALL, TOLERANCE, BatchSize
 
 BATCHES = st.lists(st.tuples(st.integers(0, 2_000), st.floats(0.0, 30.0)), max_size=30)
 
@@ -19,26 +21,35 @@ def test_the_limit_is_kept_and_small_batches_are_always_allowed(limit: int, batc
         assert min(limit, SMALL) <= size.most <= limit
 
 
-@given(text_s=st.floats(1e-6, 1e-1), batches=st.integers(1, 50))
-def test_a_batch_takes_about_as_long_as_an_urgent_text_may_wait(text_s: float, batches: int) -> None:
-    size = BatchSize(100_000)
-    for _ in range(batches):
-        size.took(SMALL, SMALL * text_s)
-    assert abs(size.most - min(100_000, max(SMALL, LONGEST_S / text_s))) <= 1
+@given(text_s=st.floats(1e-6, 1e-1), limit=st.integers(SMALL, 20_000))
+def test_a_batch_takes_no_longer_than_an_urgent_text_may_wait(text_s: float, limit: int) -> None:
+    size = BatchSize(limit)
+    size.took(SMALL, SMALL * text_s)
+    assert size.most == SMALL or size.most * text_s <= LONGEST_S * 1.001
+    assert size.most == limit or 2 * size.most * text_s > LONGEST_S * 0.999 or limit * text_s > LONGEST_S * 0.999
 
 
-def test_small_batches_whose_texts_cost_more_hardly_count() -> None:
-    size = BatchSize(100_000)
+def test_sizes_do_not_change_back_and_forth() -> None:
+    size, seen = BatchSize(512), []
+    for number in range(200):
+        size.took(size.most, size.most * LONGEST_S / 512 * (0.9 if number % 2 else 1.1))
+        seen.append(size.most)
+    assert sum(one != other for one, other in itertools.pairwise(seen)) <= 1
+
+
+def test_a_few_single_texts_make_no_batch_small() -> None:
+    size = BatchSize(512)
     for _ in range(10):
-        size.took(1_000, 0.1)
+        size.took(512, 512 * 0.0002)
     for _ in range(50):
         size.took(1, 0.004)
-    assert size.most > LONGEST_S / 0.0001 / 2.5
+    assert size.most == 512
 
 
 def test_what_has_become_expensive_is_noticed_within_some_thousand_texts() -> None:
-    size = BatchSize(100_000)
-    size.took(100_000, 10.0)
-    for _ in range(3 * LATE // SMALL):
-        size.took(SMALL, SMALL * 0.001)
-    assert size.most < 300
+    size = BatchSize(4_096)
+    size.took(100_000, 1.0)
+    assert size.most == 4_096
+    for _ in range(4 * LATEST // SMALL):
+        size.took(SMALL, SMALL * 1.2 * TOLERANCE * LONGEST_S / 512)
+    assert size.most == SMALL

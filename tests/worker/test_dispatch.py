@@ -65,8 +65,8 @@ class Loop:
     def waiting(self, queue: str) -> int:
         return self.dispatcher.consumers[queue].hand.waiting
 
-    def take(self, seconds: float = 0.0) -> tuple[str, Callable[[], None], Callable[[], None]]:
-        """Return the running job's queue, and what answers it, after ``seconds``, and what fails it."""
+    def take(self) -> tuple[str, Callable[[], None], Callable[[], None]]:
+        """Return the running job's queue, and what answers it and what fails it."""
         [(packed, done, failed)] = self.pool.jobs
         self.pool.jobs = []
         batch = msgspec.msgpack.decode(packed, type=PackedBatch)
@@ -75,7 +75,7 @@ class Loop:
             request = parse_request(entry, fields, batch.queue)
             made = result_fields(request, "expired", code="deadline", message="")
             answers.append((stream, entry, request.dedupe_id, request.reply, "expired", made))
-        figures = (0, 0, 0.0, seconds, [0] * (len(WAIT_S) + 1), 0.0)
+        figures = (0, 0, 0.0, 0.0, [0] * (len(WAIT_S) + 1), 0.0)
         info = SimpleNamespace(exception=RuntimeError(), type=RuntimeError)
         return batch.queue, lambda: done(tuple(Tried(pack_answers(answers), figures))), lambda: failed(info)
 
@@ -127,17 +127,32 @@ def test_a_process_that_is_free_ends_the_pause_of_every_queue(loop: Loop, end: s
 
 
 def test_batches_grow_while_texts_are_cheap(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(dispatch, "MOST_PAUSE_S", 0.0)
     loop.dispatcher._batch_s = 0.0
-    loop.clients["a"].submit([f"text {number}" for number in range(8_000)])
-    sizes = []
-    for seconds in (0.0256, 0.05, 0.05, 0.1, 3.0, 3.0, 3.0, 3.0):
+    loop.clients["a"].submit([f"text {number}" for number in range(9_000)])
+    hands = {queue: consumer.hand for queue, consumer in loop.dispatcher.consumers.items()}
+    sizes: list[int] = []
+    capacities: list[int] = []
+
+    def settled() -> bool:
+        """Whether what was answered is confirmed, and what may be read has been read."""
+        hand = hands["a"]
+        return len(hand) - hand.waiting == sizes[-1] and hand.room * 4 < hand.capacity
+
+    for text_s in [0.0001] * 10 + [0.01] * 10:
         loop.run(lambda: len(loop.pool.jobs) == 1)
         sizes.append(len(msgspec.msgpack.decode(loop.pool.jobs[0][0], type=PackedBatch).entries))
-        hand = loop.dispatcher.consumers["a"].hand
-        loop.run(lambda hand=hand: hand.room < hand.capacity / 2)  # what may be read has been
-        loop.take(seconds)[1]()
+        capacities.append(hands["a"].capacity)
+        loop.run(settled)
+        now += sizes[-1] * text_s
+        loop.take()[1]()
+        assert len(loop.pool.jobs) == 1, "the process that is free need not wait for a read"
     assert sizes[0] <= 256, "nothing is known of the cost"
-    assert max(sizes) == 512
-    assert sizes[-1] == 256, "they have become expensive"
-    assert hand.capacity == 512
+    assert capacities[0] == 512
+    assert sizes[3:10] == [512] * 7
+    assert capacities[9] == 1024
+    assert sizes[-5:] == [256] * 5, "they have become expensive"
+    assert capacities[-1] == 512
+    assert hands["b"].capacity == 512, "each queue has a size of its own"

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sortgate.encoded import pack_ids
-from sortgate.textpath import Encoded
+from sortgate.encoded import Encoded, pack_ids
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

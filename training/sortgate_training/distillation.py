@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sortgate.encoded import Encoded
 from sortgate.errors import ConfigurationError, DataError
 from sortgate.inference import Classifier
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import TextPath
 from sortgate_training.batches import Batch, EncodedTexts
 from sortgate_training.config import DistillationConfig, TrainingConfig
 from sortgate_training.data import Corpus

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sortgate.encoded import Encoded
 from sortgate.errors import DataError
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import TextPath
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.data import Corpus
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import onnx
 import torch
 
+from sortgate.encoded import Encoded
 from sortgate.errors import TrainingError
 from sortgate.inference.session import Session
-from sortgate.textpath import Encoded
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.graph import GraphSpec, build_graph
 from sortgate_training.logits import onnx_logits, torch_logits

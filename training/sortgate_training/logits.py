@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from sortgate.encoded import Encoded
 from sortgate.inference.session import Session
-from sortgate.textpath import Encoded
 from sortgate_training.batches import EncodedTexts, reading_order
 from sortgate_training.parallel import SideBySide
 

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import onnx
 
 from sortgate.bundle import ModelInfo
+from sortgate.encoded import Encoded
 from sortgate.errors import TrainingError
 from sortgate.inference.runtime import import_onnxruntime
 from sortgate.inference.session import Session
-from sortgate.textpath import Encoded
 from sortgate_training.judging import Cut
 from sortgate_training.logits import onnx_logits
 

@@ -10,9 +10,10 @@ from typing import cast
 import numpy as np
 import torch
 
+from sortgate.encoded import Encoded
 from sortgate.errors import DataError, TrainingError
 from sortgate.plugins import Registry
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.averaging import WeightAverage
 from sortgate_training.batches import EncodedTexts, TrainingBatches

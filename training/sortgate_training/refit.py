@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import msgspec
 import torch
 
+from sortgate.encoded import Encoded
 from sortgate.errors import SortgateError, TrainingError
 from sortgate.plugins import Registry
-from sortgate.textpath import Encoded
 from sortgate_training.begin import begin
 from sortgate_training.carrying import Learned
 from sortgate_training.checkpoint import Checkpoint

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from sortgate.bundle import ModelInfo
+from sortgate.encoded import Encoded
 from sortgate.errors import TrainingError
 from sortgate.plugins import Registry
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.batches import EncodedTexts
 from sortgate_training.begin import Start, batches_of, begin, choose_device, named

@@ -82,7 +82,8 @@ class Settings:
     queues: tuple[str, ...] = ()
     #: ``a=100,b=0.5``: all workers together read at most so many texts a second of a queue; give each of them the same.
     rate_limits: tuple[str, ...] = ()
-    #: Most texts that one pool process gets at a time; more than 256 only while these take a quarter of a second.
+    #: Most texts that one pool process gets at a time. More than 256 it gets only while a batch takes a quarter of a
+    #: second at most.
     batch_texts: int = 512
     #: Texts of a batch with the same token ids go through the model once.
     coalesce: bool = True

@@ -30,7 +30,7 @@ from sortgate.textconfig import TextConfig, TextLimits, TextRecords
 from sortgate.types import Prediction, PredictionError
 from sortgate.vocabulary import Vocabulary
 
-__all__ = ["Encoded", "TextConfig", "TextLimits", "TextPath", "TextRecords", "state_file"]
+__all__ = ["TextConfig", "TextLimits", "TextPath", "TextRecords", "state_file"]
 
 #: Texts whose tokens are looked at together for the vocabulary.
 _FIT_TEXTS = 1_000

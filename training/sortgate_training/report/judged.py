@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sortgate.bundle import Manifest
+from sortgate.encoded import Encoded
 from sortgate.errors import DataError
 from sortgate.inference import Classifier
-from sortgate.textpath import Encoded
 from sortgate.types import Prediction
 from sortgate_training.data import Corpus
 from sortgate_training.labelling import LabelSet, listed

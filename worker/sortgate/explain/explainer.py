@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 from msgspec.structs import replace
 
+from sortgate.encoded import Encoded
 from sortgate.errors import ConfigurationError, InferenceError, TextError
 from sortgate.explain.explanation import Explanation, Gradients, Method, TokenEffect
 from sortgate.explain.gradients import integrate
@@ -15,7 +16,7 @@ from sortgate.explain.reading import IntArray, beginnings, occluded, run, spans_
 from sortgate.explain.scale import Scale, probability
 from sortgate.explain.stages import decide, follow, valid
 from sortgate.inference import Classifier
-from sortgate.textpath import Encoded, describe
+from sortgate.textpath import describe
 from sortgate.types import LabelScore, Prediction
 from sortgate.vocabulary import UNKNOWN_ID
 

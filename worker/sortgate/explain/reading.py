@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from sortgate.encoded import Encoded
 from sortgate.explain.scale import FloatArray
 from sortgate.inference import Classifier
 from sortgate.inference.batching import MAX_ROWS
-from sortgate.textpath import Encoded
 from sortgate.vocabulary import UNKNOWN_ID
 
 IntArray = npt.NDArray[np.int32]

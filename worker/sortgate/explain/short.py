@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from sortgate.encoded import Encoded
 from sortgate.errors import FOREIGN
 from sortgate.explain.reading import beginnings, occluded, run, spans_of
 from sortgate.explain.scale import Scale, probability
 from sortgate.explain.stages import decide, follow
 from sortgate.inference import Classifier
-from sortgate.textpath import Encoded
 from sortgate.types import ShortDecision, ShortEffect, ShortExplanation
 from sortgate.vocabulary import UNKNOWN_ID
 

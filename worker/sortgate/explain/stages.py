@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sortgate.components.steps import TEXT, TOKENS, apply
+from sortgate.encoded import Encoded
 from sortgate.errors import InferenceError, TextError
 from sortgate.explain.explanation import Cut, Decision, TextStage, TokenStage
 from sortgate.textconfig import TextLimits
-from sortgate.textpath import Encoded, TextPath
+from sortgate.textpath import TextPath
 from sortgate.types import Prediction
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from sortgate.bundle import Bundle, Manifest, Trust
+from sortgate.encoded import Encoded
 from sortgate.errors import BundleIntegrityError, TextError, UnsafeModelError
 from sortgate.inference.batching import MAX_ROWS, length_sorted
 from sortgate.inference.runtime import turn_off_telemetry
@@ -20,7 +21,7 @@ from sortgate.inference.session import FloatArray, Session
 from sortgate.inference.sharing import Sharing
 from sortgate.plugins import Registry, create_registry_for
 from sortgate.settings import Settings
-from sortgate.textpath import Encoded, TextPath, describe
+from sortgate.textpath import TextPath, describe
 from sortgate.types import Prediction
 from sortgate.vocabulary import Vocabulary
 

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sortgate.encoded import Encoded
 from sortgate.errors import BundleIntegrityError, ComponentError
 from sortgate.inference.batching import MAX_ROWS
 from sortgate.inference.classifier import Classifier
-from sortgate.textpath import Encoded
 
 #: float32 logits may differ this much between machines (other instruction sets add in another order).
 LOGIT_TOLERANCE = 1e-3

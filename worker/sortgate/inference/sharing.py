@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from sortgate.encoded import Encoded
 from sortgate.inference.session import FloatArray
-from sortgate.textpath import Encoded
 
 #: Computes logits ``[texts, labels]``.
 Compute = Callable[[Sequence[Encoded]], FloatArray]

@@ -1,32 +1,40 @@
-"""How many texts a batch may have: many while texts are cheap, since a large batch costs less a text."""
+"""How many texts a batch may have: more while texts are cheap, since a large batch costs less a text."""
 
 from __future__ import annotations
 
-#: So many whatever they cost, and beyond them what takes so many seconds: a text that is urgent waits for a batch.
-SMALL, LONGEST_S = 256, 0.25
-#: Texts of late that what a text costs is a mean of, about.
-LATE = 2_000
+#: So many whatever they cost.
+SMALL = 256
+#: More only while a batch takes no longer, in seconds: a text that is urgent waits for one.
+LONGEST_S = 0.25
+#: Times as long until batches are small again, so that they do not change back and forth.
+TOLERANCE = 1.5
+#: What a text costs is a mean over about so many of the latest.
+LATEST = 2_000
 
 
 class BatchSize:
     """The size of one queue's batches, from what its texts have cost of late.
 
     Args:
-        limit: most texts, whatever they cost.
+        limit: most texts, however cheap they are.
+
+    Attributes:
+        most: texts that a batch may have now: ``SMALL``, doubled while it takes no longer than ``LONGEST_S``.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._text_s = 0.0
+        self.most = min(SMALL, limit)
 
     def took(self, texts: int, seconds: float) -> None:
         """Take note of a batch; the more texts it had, the more it tells."""
-        weight = texts / (texts + LATE) if self._text_s else 1.0
-        if texts:
-            self._text_s += weight * (seconds / texts - self._text_s)
-
-    @property
-    def most(self) -> int:
-        """Texts that a batch may have now, at least 1."""
-        cheap = LONGEST_S / self._text_s if self._text_s else 0.0
-        return int(min(self._limit, max(SMALL, cheap)))
+        if not texts:
+            return
+        weight = texts / (texts + LATEST) if self._text_s else 1.0
+        self._text_s += weight * (seconds / texts - self._text_s)
+        most = min(SMALL, self._limit)
+        while most < self._limit and (twice := min(2 * most, self._limit)) * self._text_s <= LONGEST_S:
+            most = twice
+        if most > self.most or self.most * self._text_s > TOLERANCE * LONGEST_S:
+            self.most = most

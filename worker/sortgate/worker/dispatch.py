@@ -61,6 +61,7 @@ class Dispatcher:
         self._turn = 0
         self._batch_s = 0.0
         self._sizes = {queue: BatchSize(settings.batch_texts) for queue in queues}
+        self._processes: int = max(1, pool.num_processes)
         capacity = self._capacity(settings.batch_texts)
         self.observers = WorkerObservers.from_settings(settings)
         self.consumers = {
@@ -68,13 +69,12 @@ class Dispatcher:
             for queue in queues
         }
         for queue, consumer in self.consumers.items():
-            consumer.hand.capacity = self._capacity(self._sizes[queue].most)
+            consumer.resize(self._capacity(self._sizes[queue].most))
         self.monitor = Monitor(settings, pool.num_processes, self.observers)
 
     def _capacity(self, batch_texts: int) -> int:
         """Return how many texts of a queue may be in hand: a batch for each process, and as many that wait."""
-        processes: int = self._pool.num_processes
-        return 2 * max(1, processes) * batch_texts
+        return 2 * self._processes * batch_texts
 
     def open(self, hub: Any) -> None:
         """Start handing out; the pool must be registered with the event loop."""
@@ -196,9 +196,7 @@ class Dispatcher:
         def on_done(result: tuple[Any, ...]) -> None:
             tried = Tried(*result)
             self._running.discard(batch)
-            # beyond what the longest pause comes from it need not be known; a loop that was away took no batch's time
-            taken = min(time.monotonic() - started, MOST_PAUSE_S / PAUSE_SHARE)
-            self._batch_s += NEWEST * (taken - self._batch_s)
+            self._took(consumer, batch, time.monotonic() - started)
             answered = [entry for number, entry in enumerate(batch.entries) if number not in tried.deadly]
             try:
                 self.fill()  # before the commit: the process that has just become idle need not wait for it
@@ -209,11 +207,7 @@ class Dispatcher:
                 consumer.outcomes.copies_died(batch, tried.deadly, tried.deaths)
             self._read_for_idle()
             if tried.figures is not None:
-                figures = BatchFigures(*tried.figures)
-                size = self._sizes[consumer.queue]
-                size.took(len(answered), figures.batch_s)
-                consumer.hand.capacity = self._capacity(size.most)
-                consumer.outcomes.answered(len(answered), figures)
+                consumer.outcomes.answered(len(answered), BatchFigures(*tried.figures))
 
         def on_error(info: Any) -> None:
             self._running.discard(batch)
@@ -239,6 +233,14 @@ class Dispatcher:
             # that process would wait half a minute at shutdown for its result to be taken.
             batch.job.discard = _keep
 
+    def _took(self, consumer: QueueConsumer, batch: Batch, seconds: float) -> None:
+        """Take note of a batch's time, explanations and copies included."""
+        # beyond what the longest pause comes from it need not be known; a loop that was away took no batch's time
+        self._batch_s += NEWEST * (min(seconds, MOST_PAUSE_S / PAUSE_SHARE) - self._batch_s)
+        size = self._sizes[consumer.queue]
+        size.took(len(batch.entries), seconds)
+        consumer.resize(self._capacity(size.most))
+
     def _failed(self, consumer: QueueConsumer, batch: Batch, info: Any) -> None:
         if isinstance(info.exception, ComponentBrokenError):
             consumer.hand.put_back(batch)
@@ -251,6 +253,7 @@ class Dispatcher:
         # by type: billiard wraps the exceptions that it raises in this process
         if issubclass(info.type, TimeLimitExceeded):
             code, message = "timed_out", f"took longer than {self._settings.batch_timeout_s:g} s"
+            self._took(consumer, batch, self._settings.batch_timeout_s)
         elif issubclass(info.type, WorkerLostError | CopyDiedError):
             code, message = LOST
             consumer.hand.be_careful(Care.ALL if batch.care else Care.TEXT_PATH)

@@ -68,7 +68,7 @@ class Batch:
 def batch_bound(failures: int, batch_texts: int) -> int:
     """Return how many entries may share a batch with one that has failed ``failures`` times.
 
-    A text that takes its process down is isolated by this alone: 256, 32, 4, then by itself, and its neighbours
+    A text that takes its process down is isolated by this alone: 512, 64, 8, then by itself, and its neighbours
     succeed in the batches it is no longer in. It works across workers, since Redis counts the deliveries.
     """
     bound: int = batch_texts >> (3 * failures)

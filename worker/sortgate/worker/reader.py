@@ -94,7 +94,10 @@ class Reader:
         return self._allowance is not None and self._allowance.spent
 
     def read(self) -> None:
-        """Ask for more unless a read is on its way; at half of the capacity, so that reads stay large.
+        """Ask for more unless a read is on its way; once a quarter of the capacity is free, so that reads stay large.
+
+        Half would be late: the processes' batches are as much, and where a smaller one is left over, as a first read
+        often leaves it, a process would wait for the next read in every round.
 
         One command a stream, sent together: a single one over all three would not prioritise, and a script's reply
         costs Redis twice as much.
@@ -103,7 +106,7 @@ class Reader:
             LinkLost: the link is gone.
         """
         room = self._hand.room
-        if self.reading or self.stopped or self.held or room * 2 < self._hand.capacity or not self._link.connected:
+        if self.reading or self.stopped or self.held or room * 4 < self._hand.capacity or not self._link.connected:
             return
         if self._allowance is None or self.results_full:
             self._read(room)

@@ -49,7 +49,7 @@ class QueueConsumer:
     Args:
         queue: its name.
         settings: bounds, leases and time-outs.
-        capacity: most entries in hand; ``hand.capacity`` may be lowered, and raised again.
+        capacity: most entries in hand.
         on_entries: called when entries are waiting for a pool process.
         observers: plugins that are told what happens.
         pause_s: gives the seconds for which there is no hurry to read on.
@@ -74,7 +74,7 @@ class QueueConsumer:
     ) -> None:
         self.queue = queue
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
-        self._capacity = capacity
+        self._most_in_hand = capacity  # among so many is looked for what was lost on a link, whatever fits in then
         self.hand = Hand(queue, capacity, settings.batch_texts, settings.max_deliveries)
         self.done = 0
         self.broken = ""
@@ -141,6 +141,10 @@ class QueueConsumer:
         except LinkLost as error:
             self._lost(error)
 
+    def resize(self, capacity: int) -> None:
+        """Have so many entries in hand from now on, up to what the worker started with."""
+        self.hand.capacity = min(capacity, self._most_in_hand)
+
     def read(self) -> None:
         """Read now: a process waits for texts."""
         try:
@@ -162,7 +166,7 @@ class QueueConsumer:
             self._set_clock(self._commands.call("TIME", until=until))
             found = self._commands.call(
                 *self._script("recover", 3), *self._streams, keys.GROUP, self.consumer,
-                pack_keys(self.hand.entries()), self._capacity + 1000, until=until,
+                pack_keys(self.hand.entries()), self._most_in_hand + 1000, until=until,
             )  # fmt: skip
             self._accept(found, counted=True)
             self._connected = True
