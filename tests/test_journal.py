@@ -26,7 +26,7 @@ def test_submit_notes_ids_before_and_after_and_no_text(redis_url: str, tmp_path:
     assert ops(path) == [("invoke", ids[:500]), ("ok", ids[:500]), ("invoke", ids[500:]), ("ok", ids[500:])]
     assert "secret" not in path.read_text()
     assert read_journals([path], "q") == Attempts(set(ids), set(ids), set())
-    assert read_journals([path], "another") == Attempts(set(), set(), set())
+    assert read_journals([path], "another") == Attempts(set(), set(), set(), other_queues=frozenset({"q"}))
 
 
 def test_the_asyncio_client_keeps_one_too(redis_url: str, tmp_path: Path) -> None:
@@ -94,6 +94,37 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         read_journals([tmp_path / "absent"], "q")
     with pytest.raises(DataError, match="Is a directory"):
         Journal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"I cannot log in\n",
+        b'{"text": "a"}\n',
+        b'{"text": "a"}',
+        b'"a"',
+        bytes(range(256)),
+        b"{\n",
+        b'{"text": "' + b"a" * 3_000_000,
+    ],
+)
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "texts"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="texts: a file of something else is there"):
+        Journal(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"op":"invoke","ids":["1', b'{"ids":["1"],"op":"invoke"}\n', b"\n"])
+def test_what_a_journal_may_begin_with(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(content)
+    with Journal(path) as journal:
+        journal.write("invoke", ["2" * 200] * 10_000, "q")
+    with Journal(path):
+        pass
+    assert "2" * 200 in read_journals([path], "q").attempted
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

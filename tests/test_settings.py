@@ -47,3 +47,9 @@ def test_reads_every_type_and_overrides_win() -> None:
 def test_refuses_values_that_would_stall_or_lose_texts(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"SORTGATE_{name}"):
         Settings.from_env({f"SORTGATE_{name}": value})
+
+
+def test_names_that_are_nearly_a_setting_are_known_from_those_of_others() -> None:
+    mistyped = {"SORTGATE_LEASE": "SORTGATE_LEASE_S", "SORTGATE_BATCH_TEXT": "SORTGATE_BATCH_TEXTS"}
+    others = {"SORTGATE_WORKER_SERVICE_HOST", "SORTGATE_WORKER_PORT", "SORTGATE_TEST_DATA", "SORTGATE_LEASE_S", "LEASE"}
+    assert Settings.mistyped(dict.fromkeys([*mistyped, *others], "1")) == mistyped

@@ -184,6 +184,7 @@ def test_the_table_says_what_each_counter_means_and_what_to_do(
     ("arguments", "status", "says"),
     [
         (("audit", "/no/such/journal", "--queue", Q), 1, "/no/such/journal: No such file"),
+        (("audit", "JOURNAL", "--queue", "other"), 1, "hold nothing of queue other; they are of: "),
         (("audit", "JOURNAL", "--queue", "No Good"), 78, "queue name 'No Good'"),
         (("audit", "JOURNAL", "--queue", Q, "--results", "JOURNAL"), 1, "line 1: no result of `sortgate results`"),
         (("audit", "JOURNAL", "--queue", Q, "--redis-url", "redis://:secret@127.0.0.1:1"), 1, "Connection refused"),

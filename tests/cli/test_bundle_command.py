@@ -50,6 +50,7 @@ def test_verify_refuses_in_one_line(
         (changed, "vocabulary.txt: changed"),
         (spoiled, "golden"),
         (tmp_path / "none", "no such folder"),
+        (tmp_path, f"name one of those below it: {tmp_path / 'spoiled'}, {changed}"),
     ):
         assert cli.run(["bundle", "verify", str(path)]) == 78
         out, err = capsys.readouterr()

@@ -65,6 +65,45 @@ def test_submit_and_results_carry_texts_through(run: Run, redis_url: str, redis:
     assert redis.xlen(keys.results(Q)) == 0
 
 
+def test_submit_does_not_take_its_own_journal_for_texts(run: Run, redis: Any, tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    for content in ("", "hello\n"):
+        path.write_text(content)
+        status, out, err = run("submit", str(path), "--queue", Q, "--journal", str(tmp_path / "." / "texts.txt"))
+        assert (status, out) == (1, "")
+        assert "is the file of texts itself" in err
+        assert path.read_text() == content
+    assert not redis.exists(keys.requests(Q))
+
+
+@pytest.mark.parametrize("deadline", ["0", "-1", "nan", "inf", "1e300"])
+def test_submit_takes_deadlines_that_redis_can_hold(run: Run, redis: Any, deadline: str) -> None:
+    status, _, err = run("submit", "--queue", Q, f"--deadline={deadline}", stdin=b"hello\n")
+    assert status == 2
+    assert "--deadline" in err
+    assert "Traceback" not in err
+    assert not redis.exists(keys.requests(Q))
+    assert run("submit", "--queue", Q, "--deadline=100000000000", stdin=b"hello\n")[0] == 0
+    [(_, fields)] = redis.xrange(keys.requests(Q))
+    assert len(fields["deadline"]) == 15
+
+
+def test_submit_goes_by_the_name_of_the_file(run: Run, redis: Any, tmp_path: Path) -> None:
+    lines = tmp_path / "texts.jsonl"
+    lines.write_text('{"text": "a", "id": "one"}\n{"text": "b", "id": "two"}\n{"text": "c", "id": "one"}\n')
+    status, _, err = run("submit", str(lines), "--queue", Q)
+    assert (status, err.splitlines()[-1]) == (
+        1, f"sortgate: error: {lines}, line 3: id 'one' is that of line 1; 0 texts before this part are enqueued"
+    )  # fmt: skip
+    for name, says in (("texts.txt.gz", "zcat"), ("texts.csv", "a table")):
+        (tmp_path / name).write_text("text,label\nhello,a\n")
+        status, out, err = run("submit", str(tmp_path / name), "--queue", Q)
+        assert (status, out) == (1, "")
+        assert says in err
+    assert not redis.exists(keys.requests(Q))
+    assert run("submit", str(tmp_path / "texts.csv"), "--queue", Q, "--format", "text")[0] == 0
+
+
 def test_submit_reads_json_lines_from_standard_input(run: Run, redis: Any) -> None:
     lines = b'{"text": "a", "id": "one", "meta": "m"}\n{"text": "b", "id": "two", "meta": ""}\n'
     status, out, _ = run("submit", "--queue", Q, "--format", "jsonl", "--priority", "high", "--json", stdin=lines)

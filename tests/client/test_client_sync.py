@@ -75,6 +75,9 @@ def test_ids_are_unique_and_own_ids_are_kept(redis_url: str, redis: Any) -> None
         (["a"], {"ids": ["\udc00"]}, "not_utf8", "id of text 0 holds a lone surrogate"),
         (["a"], {"meta": "m" * 20_000}, "bad_field", "meta has 20,000 bytes"),
         (["a"], {"deadline_s": 0}, "bad_field", "deadline_s"),
+        (["a"], {"deadline_s": float("nan")}, "bad_field", "deadline_s"),
+        (["a"], {"deadline_s": 1e12}, "bad_field", "deadline_s"),
+        (["a", "b", "c"], {"ids": ["1", "2", "1"]}, "bad_field", "texts 0 and 2 have the same id '1'"),
     ],
 )
 def test_nothing_is_sent_when_something_cannot_be(

@@ -298,5 +298,6 @@ def test_a_port_in_use_is_one_line_and_status_78(start_worker: StartWorker) -> N
 
 
 def test_off_unless_asked_for(start_worker: StartWorker) -> None:
-    worker = start_worker(SORTGATE_METRICS_PORT="")
+    worker = start_worker(SORTGATE_METRICS_PORT="", SORTGATE_METRIC_PORT="9108")
+    assert "SORTGATE_METRIC_PORT is no setting; did you mean SORTGATE_METRICS_PORT?" in worker.output()
     assert "LISTEN" not in {link.status for link in psutil.Process(worker.pid).net_connections("inet")}

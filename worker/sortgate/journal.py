@@ -38,6 +38,10 @@ class JournalLine(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(JournalLine)
+#: Of a line that a crash cut off.
+_BEGINNINGS = tuple(f'{{"{field}"'.encode() for field in JournalLine.__struct_fields__)
+#: The first line of a journal is looked for among so many: more than the ids of one call take.
+_FIRST_BYTES = 1 << 20
 
 
 class Journal:
@@ -49,7 +53,7 @@ class Journal:
         path: the file; made when it is absent.
 
     Raises:
-        DataError: it cannot be opened.
+        DataError: it cannot be opened, or is a file of something else.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -58,10 +62,28 @@ class Journal:
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             size = os.fstat(self._file).st_size
+            if size:
+                self._check(os.pread(self._file, _FIRST_BYTES, 0))
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 os.write(self._file, b"\n")  # a line that a crash cut off stays alone
         except (OSError, ValueError) as error:
             raise _unusable(self.path, error) from None
+        except DataError:
+            os.close(self._file)
+            raise
+
+    def _check(self, start: bytes) -> None:
+        """Refuse a file of something else before anything is written to it."""
+        first, end, _ = start.partition(b"\n")
+        cut_off = not end and len(start) == _FIRST_BYTES
+        try:
+            known = not cut_off and _parse(first, "") is not None
+        except DataError:
+            known = False
+        if not known and first.strip() and not first.startswith(_BEGINNINGS):
+            raise DataError(
+                f"journal {self.path}: a file of something else is there, which is left as it is; name another"
+            )
 
     def write(self, op: Op, ids: Sequence[str], queue: str) -> None:
         """Append one line and wait until it is on disk.
@@ -103,12 +125,14 @@ class Attempts(msgspec.Struct, frozen=True):
         acknowledged: ids enqueued for certain.
         refused: ids that were refused each time: they must not come out.
         torn: lines that a crash cut off; what they were about was not sent, or is of unknown outcome.
+        other_queues: that lines name besides.
     """
 
     attempted: set[str]
     acknowledged: set[str]
     refused: set[str]
     torn: int = 0
+    other_queues: frozenset[str] = frozenset()
 
 
 def read_journals(paths: Iterable[str | os.PathLike[str]], queue: str) -> Attempts:
@@ -119,6 +143,7 @@ def read_journals(paths: Iterable[str | os.PathLike[str]], queue: str) -> Attemp
     """
     calls: dict[str, int] = {}  # by id: times invoked and not refused
     known: set[str] = set()
+    others: set[str] = set()
     torn = 0
     for path in paths:
         try:
@@ -133,10 +158,12 @@ def read_journals(paths: Iterable[str | os.PathLike[str]], queue: str) -> Attemp
                         for ident in line.ids:
                             open_calls = calls.get(ident, 0) + {"invoke": 1, "refused": -1}.get(line.op, 0)
                             calls[ident] = max(open_calls, int(line.op == "unknown"))
+                    else:
+                        others.add(line.queue)
         except (OSError, ValueError) as error:
             raise _unusable(Path(path), error) from None
     refused = {ident for ident, count in calls.items() if count <= 0} - known
-    return Attempts(calls.keys() - refused, known, refused, torn)
+    return Attempts(calls.keys() - refused, known, refused, torn, frozenset(others))
 
 
 def _parse(raw: bytes, where: str) -> JournalLine | None:

@@ -18,6 +18,8 @@ from sortgate.types import LabelScore, Prediction, Result, ShortExplanation, Sta
 WIRE_VERSION = "1"
 MAX_ID_BYTES = 256
 MAX_META_BYTES = 16_384
+#: Seconds ahead; three thousand years, of which Redis's milliseconds still have the 15 digits of the field.
+MAX_DEADLINE_S = 100_000_000_000
 #: Of every other field but the text.
 MAX_FIELD_BYTES = 1024
 

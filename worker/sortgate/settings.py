@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections.abc import Mapping
@@ -153,6 +154,17 @@ class Settings:
         settings = cls(**values)
         settings.check()
         return settings
+
+    @classmethod
+    def mistyped(cls, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return variables of the environment that are no setting but look like one, and the one that they look like.
+
+        Others are left alone: Kubernetes, say, sets ``SORTGATE_WORKER_SERVICE_HOST`` where a service is called so.
+        """
+        known = [f"SORTGATE_{field.name.upper()}" for field in fields(cls)]
+        strangers = {name for name in (os.environ if env is None else env) if name.startswith("SORTGATE_")} - {*known}
+        near = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.9) for name in sorted(strangers)}
+        return {name: found[0] for name, found in near.items() if found}
 
     def check(self) -> None:
         """Raise :class:`ConfigurationError` for values that would stall or lose texts."""

@@ -150,7 +150,16 @@ def _version_folder(path: Path) -> Path:
         return folder
     if VERSION_NAME.fullmatch(path.name):
         raise BundleFormatError(f"{path}: no {MANIFEST_FILE} in it; {COPY_AGAIN}")
-    raise BundleNotFoundError(f"{path}: neither a {MANIFEST_FILE} nor a version folder in it; train a bundle first")
+    below = _bundles_in(path)
+    hint = f"name one of those below it: {', '.join(below[:5])}" if below else "train a bundle first"
+    raise BundleNotFoundError(f"{path}: neither a {MANIFEST_FILE} nor a version folder in it; {hint}")
+
+
+def _bundles_in(path: Path) -> list[str]:
+    try:
+        return sorted(str(each) for each in path.iterdir() if each.is_dir() and newest_version(each) is not None)
+    except OSError:
+        return []
 
 
 def _is_signature(name: str, entry: os.DirEntry[str]) -> bool:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import click
 import msgspec
 
-from sortgate.cli.lines import Format, Line, open_lines, read_lines
+from sortgate.cli.lines import Format, Line, format_of, open_lines, read_lines
 from sortgate.cli.output import progress
 from sortgate.errors import DataError
 from sortgate.types import Prediction
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(
@@ -41,10 +38,10 @@ Prints one JSON object a line, in the order of the input: label, score, labels; 
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the model.")
 @click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
 def classify(
-    bundle: Path, source: str, form: str | None, text_field: str, threads: int, plugins_dir: Path | None
+    bundle: Path, source: str, form: Format | None, text_field: str, threads: int, plugins_dir: Path | None
 ) -> None:
     """Classify the texts of a file, or of standard input, with a bundle."""
-    chosen = cast("Format", form or ("jsonl" if source.endswith(".jsonl") else "text"))
+    chosen = format_of(source, form)
     with open_lines(source) as file:
         from sortgate.inference import Classifier  # takes half a second: not for --help
 

@@ -83,7 +83,7 @@ def requeue_letters(
     missing: list[str] = []
     with connected(redis_url, queue) as (link, settings):
         # listed first: a letter that fails again while we are at it comes back at the end of the list
-        chosen = [letter.entry for letter in dead_letters(link, queue)] if everything else list(entries)
+        chosen = [letter.entry for letter in dead_letters(link, queue)] if everything else list(dict.fromkeys(entries))
         for entry in chosen:
             try:
                 added = requeue(link, queue, entry, requests_limit=settings.requests_limit)

@@ -21,6 +21,9 @@ _BOM = b"\xef\xbb\xbf"
 
 Format = Literal["text", "jsonl"]
 
+_COMPRESSED = {".gz": "zcat", ".zst": "zstdcat", ".bz2": "bzcat", ".xz": "xzcat"}
+_TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+
 
 class Line(NamedTuple):
     """One line: its number from 1, and its text or why it has none; ``id`` and ``meta`` are a JSON line's own."""
@@ -30,6 +33,23 @@ class Line(NamedTuple):
     error: PredictionError | None = None
     id: Any = None
     meta: Any = None
+
+
+def format_of(source: str, given: Format | None) -> Format:
+    """Return the format that was given, else what the file's name says.
+
+    Raises:
+        DataError: its name says that it is compressed, or a table, whose lines are no texts.
+    """
+    suffix = Path(source).suffix.lower()
+    if suffix in _COMPRESSED:
+        raise DataError(f"{source}: compressed; give what is in it: {_COMPRESSED[suffix]} {source} | sortgate … -")
+    if given is None and suffix in _TABLES:
+        raise DataError(
+            f"{source}: a table, of which a line is no text; give its texts one a line, or as JSON lines "
+            "(--format text takes its lines as they are)"
+        )
+    return given or ("jsonl" if suffix in (".jsonl", ".ndjson") else "text")
 
 
 @contextmanager
@@ -105,6 +125,8 @@ def _parse(raw: bytes | None, number: int, form: Format, field: str) -> Line:
             return Line(number, raw.decode("utf-8"))
         except UnicodeDecodeError as error:
             return _bad(number, "not_utf8", f"line {number}: not UTF-8 at byte {error.start + 1}")
+    if not raw.strip():
+        return _bad(number, "not_json", f"line {number}: empty, where a JSON object or string is expected")
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from sortgate.cli.broker import queue_option, redis_option
-from sortgate.cli.lines import Format, Line, open_lines, read_lines
+from sortgate.cli.lines import Format, Line, format_of, open_lines, read_lines
 from sortgate.cli.output import json_option, print_json, progress
 from sortgate.client import Client
 from sortgate.client.base import measure
 from sortgate.errors import BrokerError, DataError, MessageError, QueueFullError
 from sortgate.journal import Journal
-from sortgate.messages import MAX_ID_BYTES, MAX_META_BYTES
+from sortgate.messages import MAX_DEADLINE_S, MAX_ID_BYTES, MAX_META_BYTES
 from sortgate.types import PRIORITIES, Priority
 
 
@@ -31,12 +31,11 @@ Examples:
     "--format",
     "form",
     type=click.Choice(["text", "jsonl"]),
-    default="text",
-    show_default=True,
-    help='text: one a line, empty lines skipped. jsonl: {"text": …} a line, with "id" and "meta" if you like.',
+    help='text: one a line, empty lines skipped. jsonl: {"text": …} a line, with "id" and "meta" if you like.  '
+    "[default: jsonl for *.jsonl, else text]",
 )
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
-@click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Seconds after which no answer is wanted.")
+@click.option("--deadline", type=float, help="Seconds after which no answer is wanted.")
 @click.option(
     "--journal",
     "journal_path",
@@ -48,7 +47,7 @@ Examples:
 def submit(
     file: str,
     queue: str,
-    form: Format,
+    form: Format | None,
     priority: Priority,
     deadline: float | None,
     journal_path: Path | None,
@@ -61,6 +60,13 @@ def submit(
     how many texts are enqueued.
     """
     name = "standard input" if file == "-" else file
+    form = format_of(file, form)
+    if deadline is not None and not 0 < deadline <= MAX_DEADLINE_S:
+        raise click.BadParameter(
+            f"{deadline:g}: use more than 0 and at most {MAX_DEADLINE_S:,}", param_hint="'--deadline'"
+        )
+    if journal_path is not None and file != "-" and _same_file(journal_path, Path(file)):
+        raise DataError(f"--journal {journal_path} is the file of texts itself; name another")
     ids: list[str] = []
     count = 0
     with (
@@ -74,9 +80,15 @@ def submit(
         )
         for lines in read_lines(stream, form):
             part = [line for line in lines if line.error is not None or (line.text or "").strip()]
+            lines_of: dict[str, int] = {}
             for line in part:
                 if problem := _problem(line, client.settings.max_text_bytes):
                     raise DataError(f"{name}, line {line.number}: {problem}; {count:,} texts before it are enqueued")
+                if line.id is not None and (before := lines_of.setdefault(line.id, line.number)) != line.number:
+                    raise DataError(
+                        f"{name}, line {line.number}: id {line.id!r} is that of line {before}; {count:,} texts before "
+                        "this part are enqueued"
+                    )
             try:
                 added = client.submit(
                     [line.text or "" for line in part],
@@ -100,6 +112,13 @@ def submit(
         print_json({"queue": queue, "submitted": count, "ids": ids})
     else:
         click.echo(f"{count:,} texts enqueued on {queue}")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def _problem(line: Line, max_text_bytes: int) -> str | None:

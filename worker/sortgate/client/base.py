@@ -19,7 +19,7 @@ from sortgate import keys
 from sortgate.client.connection import broker_error
 from sortgate.errors import BrokerError, ClientError, ConfigurationError, MessageError, QueueFullError
 from sortgate.journal import Journal, Op
-from sortgate.messages import MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION, parse_result
+from sortgate.messages import MAX_DEADLINE_S, MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_META_BYTES, WIRE_VERSION, parse_result
 from sortgate.settings import Settings
 from sortgate.streams.connection import without_password
 from sortgate.streams.scripts import load_script
@@ -166,8 +166,11 @@ class BaseClient:
             if value is not None:
                 _check_field(name, value, MAX_META_BYTES if name == "meta" else MAX_FIELD_BYTES)
                 fields += (name, value)
-        if deadline_s is not None and deadline_s <= 0:
-            raise MessageError("bad_field", f"deadline_s must be more than 0 seconds, not {deadline_s!r}")
+        if deadline_s is not None and not 0 < deadline_s <= MAX_DEADLINE_S:
+            raise MessageError(
+                "bad_field",
+                f"deadline_s {deadline_s!r}: use more than 0 and at most {MAX_DEADLINE_S:,} seconds",
+            )
         stream = keys.requests(self.queue, self.priority if priority is None else check_priority(priority))
         # a call that says its priority gets it
         shares = self.producer and priority is None and stream == keys.requests(self.queue)
@@ -190,7 +193,8 @@ class BaseClient:
             for position, ident in enumerate(ids):
                 _check_field(f"id of text {position}", ident, MAX_ID_BYTES, least=1)
             if len(set(ids)) != len(ids):
-                raise MessageError("bad_field", "two texts have the same id")
+                first, second = _same(ids)
+                raise MessageError("bad_field", f"texts {first} and {second} have the same id {ids[first]!r}")
         items = []
         for position, text in enumerate(texts):
             size, problem = measure(text, self.settings.max_text_bytes)
@@ -294,6 +298,12 @@ def measure(text: object, limit: int) -> tuple[int, tuple[str, str] | None]:
     if size > limit:
         return size, ("text_too_long", f"{size:,} bytes, the limit is {limit:,}")
     return size, None
+
+
+def _same(ids: Sequence[str]) -> tuple[int, int]:
+    """Return the positions of two that are the same; there are two."""
+    seen: dict[str, int] = {}
+    return next((seen[ident], at) for at, ident in enumerate(ids) if seen.setdefault(ident, at) != at)
 
 
 def check_priority(priority: Priority) -> Priority:

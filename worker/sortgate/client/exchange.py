@@ -28,6 +28,7 @@ from sortgate.client.base import (
     read_result,
 )
 from sortgate.errors import BrokerError, ConfigurationError, QueueFullError, ResultError, ResultTimeoutError
+from sortgate.messages import MAX_DEADLINE_S
 from sortgate.types import Priority, Result
 
 #: A reply stream nobody touches is deleted after this long; commits and the client renew it.
@@ -252,8 +253,8 @@ def classify_exchange(
     client: BaseClient, number: int, timeout_s: float, model: str | None, priority: Priority | None, explain: bool
 ) -> Exchange:
     """Return the exchange behind ``classify``: in order, and all of it within the time given."""
-    if timeout_s <= 0:
-        raise ConfigurationError(f"timeout {timeout_s!r}: use more than 0 seconds")
+    if not 0 < timeout_s <= MAX_DEADLINE_S:
+        raise ConfigurationError(f"timeout {timeout_s!r}: use more than 0 and at most {MAX_DEADLINE_S:,} seconds")
     # one more than there are texts, so that the first pull finds the end of them
     window = min(number + 1, _CLASSIFY_WINDOW, client.settings.reply_limit)
     return Exchange(

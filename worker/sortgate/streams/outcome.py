@@ -62,10 +62,13 @@ def audit_queue(
         shared: other producers use the queue too, so ids that no journal holds are theirs.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, or the journals are of other queues alone.
     """
     # In the order in which a text moves, so that one that moves meanwhile is seen twice rather than never.
     attempts = read_journals(journals, queue)
+    if attempts.other_queues and not attempts.attempted | attempts.refused:
+        names = ", ".join(sorted(attempts.other_queues))
+        raise DataError(f"the journals hold nothing of queue {queue}; they are of: {names}")
     waiting = set(_ids(client, [keys.requests(queue, priority) for priority in PRIORITIES]))
     unread, held = _results(client, queue)
     buried = {ident for ident, _ in _entries(client, keys.dead(queue))}

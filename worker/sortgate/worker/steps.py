@@ -45,6 +45,8 @@ class StreamService(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is
     def start(self, worker: Any) -> None:
         """Build the dispatcher; the pool exists, the event loop does not run yet."""
         settings: Settings = worker.app.conf.sortgate_settings
+        for name, meant in Settings.mistyped().items():
+            logger.warning("%s is no setting; did you mean %s?", name, meant)
         queues = list(served_bundles(settings.queues, settings.models_dir))
         self.dispatcher = Dispatcher(worker.pool, settings, queues, self._on_fatal)
         if self._endpoint is not None:
