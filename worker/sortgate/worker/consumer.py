@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import signals
+from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.utils.log import get_logger
+from celery.utils.objects import Bunch
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import redis
@@ -58,6 +60,12 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
             conn.transport.Channel = type("Channel", (_Guard, channel), guard)
         return super().ensure_connected(conn)
 
+    def update_strategies(self) -> None:
+        """Let every registered task look at its message's arguments first."""
+        super().update_strategies()
+        for name, strategy in self.strategies.items():
+            self.strategies[name] = _checked(strategy)
+
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
         """Return Celery's handler, which by itself lets some malformed messages end the worker."""
         handle = super().create_task_handler(*args, **options)
@@ -84,17 +92,29 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
 
     def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Drop a task message of another form, or with another content type than JSON."""
-        self._refuse("no valid task message", exc)
+        self._refuse("no valid task message", None if isinstance(exc, InvalidTaskError) else exc)
         message.reject_log_error(logger, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=exc)
 
-    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:
-        """Answer a task that is not registered here as Celery does, which logs body and headers: so they go first."""
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002
+        """Answer a task that is not registered here, as Celery does; but Celery logs its name, and all the rest."""
         named = message.headers if "task" in message.headers else message.payload
-        message.headers = {"id": named["id"], "task": named["task"]}
-        message.body = b""
+        name, task_id = named["task"], named["id"]
+        request = Bunch(
+            name=name,
+            chord=None,
+            root_id=message.headers.get("root_id"),
+            correlation_id=message.properties.get("correlation_id"),
+            reply_to=message.properties.get("reply_to"),
+            errbacks=None,
+        )
+        # before it is rejected, unlike Celery: an id that is none fails here, and is dropped like all that is malformed
+        self.app.backend.mark_as_failure(task_id, NotRegistered(name), request=request)
         self._refuse("a task that is not registered here", None)
-        super().on_unknown_task(body, message, exc)
+        message.reject_log_error(logger, self.connection_errors)
+        if self.event_dispatcher:
+            self.event_dispatcher.send("task-failed", uuid=task_id, exception=f"NotRegistered({name!r})")
+        signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
 
     def _refuse(self, what: str, error: BaseException | None) -> None:
         monitor = self.controller.sortgate.dispatcher.monitor
@@ -118,3 +138,28 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
         while time.monotonic() < ends:
             state.maybe_shutdown()
             time.sleep(0.1)
+
+
+def _checked(strategy: Callable[..., Any]) -> Callable[..., Any]:
+    """Return Celery's strategy for a task, which by itself takes values of any type.
+
+    It breaks on them later, where no handler of messages sees it: in a callback of the pool, or as a timer is set.
+    https://docs.celeryq.dev/en/latest/internals/protocol.html
+    """
+
+    def check(message: Any, *rest: Any) -> Any:
+        body: Any = message.payload
+        headers: dict[str, Any] = message.headers
+        if isinstance(body, dict):  # protocol 1, or a mixture
+            headers = {**body, **headers}
+            body = [body.get("args"), body.get("kwargs", {}), None]
+        match body, headers.get("id"), headers.get("timelimit"):
+            case (
+                [list(), dict(), dict() | None],
+                str(task_id),
+                None | [int() | float() | None, int() | float() | None],
+            ) if task_id and task_id.encode():  # which raises on a lone surrogate, as the result backend would
+                return strategy(message, *rest)
+        raise InvalidTaskError("arguments are a list and a dict, an id is a string, time limits are two numbers")
+
+    return check

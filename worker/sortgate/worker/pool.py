@@ -1,6 +1,8 @@
-"""Mends two habits of Celery's pool that cost answers when the event loop was away, as it is while the broker is.
+"""Mends three habits of Celery's pool.
 
-Celery resets its event loop when the broker's link breaks and starts it again when the link is back. Its pool then
+At level debug it logs what it hands to a process, and so the texts of tasks. The other two cost answers when the event
+loop was away, as it is while the broker is: Celery resets its event loop when the broker's link breaks and starts it
+again when the link is back. Its pool then
 
 * forgets what it has read of a result that was only half there, and takes the middle of it for the start of another;
 * fires the time limits that have passed meanwhile before it reads the results that have come meanwhile, and so kills
@@ -31,6 +33,7 @@ class PoolGuard:
     """
 
     def __init__(self, pool: Any) -> None:
+        pool._does_debug = False
         self._pool = pool._pool
         self._results = self._pool._result_handler
         self._read: Callable[..., Iterator[None]] = self._results._recv_message
