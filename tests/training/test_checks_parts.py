@@ -22,6 +22,7 @@ from sortgate_training.checks.scripts import language_shares, script_of
         (b"a,b,c\n1,2,3\n", [], "there are 'a', 'b', 'c'"),
         (b"text,label\nx,a\n", ["--text-column", "body"], "no column 'body'"),
         (b"text,label\nx,a\n", ["--label-column", "kind"], "no column 'kind'"),
+        (b"text,label\nx,a\n", ["--text-column", "label", "--label-column", "label"], "name the same column, 'label'"),
         (b"text,label\nx,a\n", ["--test", "none.csv"], "none.csv: No such file"),
         (b"text,label\nx,a\n", ["--validation", "none.csv"], "none.csv: No such file"),
         (b"text,label\nx,a\n", ["--config", "none.toml"], "none.toml: No such file"),

@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sortgate.bundle import Bundle
 from sortgate.cli import run
-from sortgate_training import checkpoint
-from sortgate_training.runfolder import FOLDER
+from sortgate_training import checkpoint, folderlock
+from sortgate_training.cli.train import RUN_FOLDER
 
 Rows = list[tuple[str, str]]
 SETTINGS = (
@@ -193,7 +193,7 @@ def test_a_resume_with_a_changed_plugin_is_refused(
     plugin.write_text(PLUGIN)
     arguments = command(data, tmp_path / "bundle", "--plugins-dir", str(plugin.parent),
                         "--set", 'text.normalizers=["zz.lower.v1"]')  # fmt: skip
-    assert kill(arguments, tmp_path / "bundle" / FOLDER, tmp_path / "log", 0.0)
+    assert kill(arguments, tmp_path / "bundle" / RUN_FOLDER, tmp_path / "log", 0.0)
     plugin.write_text(PLUGIN.replace("str.lower", "str.upper"))
     assert 'was started with components.zz.lower.v1 "file:lower.py ' in refused([*arguments, "--resume"], capsys)
     plugin.write_text(PLUGIN)
@@ -209,6 +209,62 @@ def test_an_unfinished_run_is_never_lost_silently(
     assert "one of them only" in refused(command(data, folder.parent, "--resume", "--fresh"), capsys)
     assert run(command(data, folder.parent, "--fresh", "--quiet")) == 0
     assert "no unfinished run" in refused(command(data, folder.parent, "--resume"), capsys)
+
+
+@pytest.fixture
+def alive(data: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """Start a run, stop it once it has a checkpoint, and return its process's number and folder."""
+    folder, log = tmp_path / "toy" / RUN_FOLDER, tmp_path / "log"
+    process = start(command(data, folder.parent), log)
+    try:
+        deadline = time.monotonic() + 90
+        while not stamp(folder) and process.poll() is None:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)
+        assert process.poll() is None, log.read_text()
+        yield process.pid, folder
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_a_run_that_is_alive_is_left_alone(
+    data: Path, alive: tuple[int, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    number, folder = alive
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for choice in ([], ["--resume"], ["--fresh"]):
+        assert run(command(data, folder.parent, *choice)) == 78
+        says = f"a training is writing there now (process {number}); wait for it, or take another --out"
+        assert capsys.readouterr().err == f"sortgate: error: {folder}: {says}\n"
+    elsewhere = command(data, folder.parent.with_name("other"), "--run-folder", str(folder))
+    assert "or take another --run-folder" in refused(elsewhere, capsys)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not folder.parent.with_name("other").exists()
+    assert run([*command(data, folder.parent), "--find-lr", "--quiet"]) == 0, "which needs no run folder"
+    os.kill(number, signal.SIGKILL)
+    os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+    assert run(command(data, folder.parent, "--resume", "--quiet")) == 0
+
+
+def test_a_run_is_alive_before_its_first_checkpoint_too(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, log = tmp_path / "toy" / RUN_FOLDER, tmp_path / "log"
+    os.mkfifo(tmp_path / "never.csv")
+    process = start(command(tmp_path / "never.csv", folder.parent), log)
+    try:
+        deadline = time.monotonic() + 90
+        while not ((folder / folderlock.NAME).exists() and (folder / folderlock.NAME).read_text()):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
+        assert f"(process {process.pid})" in refused(command(data, folder.parent), capsys)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert [path.name for path in folder.iterdir()] == [folderlock.NAME]
 
 
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:

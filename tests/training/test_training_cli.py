@@ -225,6 +225,7 @@ def test_bad_data_is_one_line(
     ("arguments", "says"),
     [
         (["--text-column", "body"], "no column 'body' (--text-column); there are 'text', 'label'"),
+        (["--text-column", "label", "--label-column", "label"], "name the same column, 'label'; there are 'text', "),
         (["--set", "model.hiden=3"], "did you mean model.hidden?"),
         (["--epochs", "0"], "epochs: expected `int` >= 1"),
         (["--config", "none.toml"], "none.toml: No such file"),

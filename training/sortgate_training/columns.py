@@ -40,22 +40,26 @@ def choose_names(path: Path, names: Sequence[str], text: str | None, label: str 
     """Choose among ``names``.
 
     Raises:
-        DataError: a column that was asked for is not there or there twice, or none can be told to be the one; says
-            which exist.
+        DataError: a column that was asked for is not there or there twice, one was asked for as both, or none can be
+            told to be the one; says which exist.
     """
     for wanted, option in ((text, "--text-column"), (label, "--label-column")):
         if wanted is not None and wanted not in names:
             raise DataError(f"{path}: no column {wanted!r} ({option}); there are {_listed(names)}")
+    if text is not None and text == label:
+        raise DataError(
+            f"{path}: --text-column and --label-column name the same column, {text!r}; there are {_listed(names)}"
+        )
     text = text or _usual(names, TEXT_NAMES, label)
     label = label or _usual(names, LABEL_NAMES, text)
     if len(names) == 2:
         text = text or next((name for name in names if name != label), None) if label else text
         label = label or next((name for name in names if name != text), None) if text else label
-    if text is None or label is None or text == label:
+    if text is None or label is None:
         missing = [option for option, name in (("--text-column", text), ("--label-column", label)) if name is None]
         raise DataError(
             f"{path}: cannot tell which column holds the {'text' if text is None else 'label'}: there are "
-            f"{_listed(names)}; name it with {' and '.join(missing) or '--text-column and --label-column'}"
+            f"{_listed(names)}; name it with {' and '.join(missing)}"
         )
     _check_single(path, names, text, label)
     return TextAndLabel(text, label)

@@ -13,8 +13,9 @@ from sortgate_training.readers import Label
 #: A text's labels, sorted; an empty set is an answer like any other.
 LabelSet = tuple[str, ...]
 
-#: What labels are usually joined by.
+#: What labels are usually joined by; a comma stands within many a label, too.
 _SEPARATORS = ("|", ";")
+_ALL_SEPARATORS = (*_SEPARATORS, ",")
 
 
 def is_multi_label(labels: Iterable[Label], separator: str | None) -> bool:
@@ -59,4 +60,22 @@ def separator_note(source: str, labels: Sequence[str]) -> str | None:
                 f"{source}: {len(joined)} of {len(distinct)} labels contain {separator!r}, each taken as one label; "
                 f"if a text may have several: --label-separator '{separator}'"
             )
+    return None
+
+
+def joined_labels(labels: Iterable[str]) -> tuple[str, dict[str, str]] | None:
+    """Return a separator, and by each label that it joins of several the first of them that is a label by itself, too.
+
+    One such label may be all that is seen of a forgotten ``--label-separator``; None where no label is of that kind.
+    """
+    distinct = set(labels)
+    for separator in _ALL_SEPARATORS:
+        joined = {}
+        for label in sorted(label for label in distinct if separator in label):
+            parts = [part.strip() for part in label.split(separator)]
+            known = next((part for part in parts if part in distinct), None)
+            if known is not None and all(parts):
+                joined[label] = known
+        if joined:
+            return separator, joined
     return None

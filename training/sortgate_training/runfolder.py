@@ -27,14 +27,16 @@ from sortgate_training.regression import Penalty
 from sortgate_training.split import Parts
 from sortgate_training.tables import NgramTables
 
-#: In the folder of a bundle's versions, none of which has such a name.
-FOLDER = ".run"
 _NGRAMS, _TAUGHT, _REFIT = "ngrams.npz", "teachers.npz", "refit"
 _LIBRARIES = ("sortgate", "sortgate-training", "torch", "numpy", "scipy", "scikit-learn")
 
 
 class RunFolder:
-    """Opened by :meth:`begin`; nothing is written before."""
+    """Opened by :meth:`begin`; nothing is written before.
+
+    Whoever makes one has the folder locked (:class:`sortgate_training.folderlock.FolderLock`), or a run that is under
+    way there would be taken for an unfinished one.
+    """
 
     def __init__(self, path: Path, say: Callable[[str], None], *, resume: bool = False, fresh: bool = False) -> None:
         self.path = path

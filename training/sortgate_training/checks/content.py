@@ -58,22 +58,23 @@ def matching(part: Part, kind: str) -> list[int]:
     return [row for row, text in enumerate(part.texts) if search(text)]
 
 
-def find_suspicious(part: Part, limits: TextLimits) -> Iterator[Finding]:
-    """Texts that look damaged, or are too long to be one text."""
+def find_suspicious(part: Part, limits: TextLimits, over: Sequence[int]) -> Iterator[Finding]:
+    """Texts that look damaged, or are too long to be one text; ``over`` are those that the text path refuses for it."""
     for kind, (pattern, what, advice) in PATTERNS.items():
         rows = matching(part, kind)
         if rows:
             examples = [part.example(row, detail=_shown(pattern, part.texts[row])) for row in rows[:MOST_EXAMPLES]]
             level: Level = "note" if kind == "addresses" or len(rows) < RARE * len(part) else "warning"
             yield Finding(level, kind, part.name, len(rows), f"{count_of(len(rows), 'text')} {what}", advice, examples)
-    sizes = [len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in part.texts]
-    over = [row for row, size in enumerate(sizes) if size > limits.max_text_bytes or size > 4 * limits.max_characters]
     if over:
+        shown = over[:MOST_EXAMPLES]
+        sizes = [len(part.texts[row].encode("utf-8", "replace")) for row in shown]
         yield Finding(
             "warning", "very long", part.name, len(over),
-            f"{count_of(len(over), 'text is', 'texts are')} over limits.max_text_bytes ({limits.max_text_bytes:,})",
+            f"{count_of(len(over), 'text is', 'texts are')} over limits.max_text_bytes ({limits.max_text_bytes:,}) "
+            f"or limits.max_characters ({limits.max_characters:,})",
             "training leaves them out and serving refuses such texts; is a quote left open, or a document not cut?",
-            [part.example(row, detail=f"{sizes[row]:,} bytes") for row in over[:MOST_EXAMPLES]],
+            [part.example(row, detail=f"{size:,} bytes") for row, size in zip(shown, sizes, strict=True)],
         )  # fmt: skip
     usual = part.report.characters.p95
     long = [row for row, text in enumerate(part.texts) if len(text) > VERY_LONG * usual]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from sortgate_training.checks.findings import Finding, Level, count_of
+from sortgate_training.checks.findings import MOST_EXAMPLES, Finding, Level, count_of
 from sortgate_training.checks.parts import Part
 from sortgate_training.imbalance import advise, describe_imbalance, imbalance
-from sortgate_training.labelling import listed, separator_note
+from sortgate_training.labelling import joined_labels, listed, separator_note
 
 #: Fewer distinct texts of a label are hardly enough to learn it.
 FEW_TEXTS = 10
@@ -16,8 +16,8 @@ FEW_TEXTS = 10
 
 def find_label_problems(part: Part) -> Iterator[Finding]:
     """Problems of the training labels."""
-    if part.sets is None and (note := separator_note(part.report.file, part.labels)):
-        yield Finding("warning", "labels", part.name, len(set(part.labels)), note)
+    if part.sets is None:
+        yield from _find_joined(part)
     several = part.sets is not None
     answers = {*zip(part.texts, part.label_sets, strict=True)}
     distinct = Counter(label for _, label in {(text, label) for text, labels in answers for label in labels})
@@ -58,6 +58,23 @@ def find_label_problems(part: Part) -> Iterator[Finding]:
             f"{count_of(len(doubled), 'label is', 'labels are')} spelled in several ways: "
             + "; ".join(listed(labels) for labels in doubled[:3]),
             "each spelling is a label of its own: make them one",
+        )  # fmt: skip
+
+
+def _find_joined(part: Part) -> Iterator[Finding]:
+    """Labels that are several, read without ``--label-separator``."""
+    if note := separator_note(part.report.file, part.labels):
+        yield Finding("warning", "labels", part.name, len(set(part.labels)), note)
+    elif found := joined_labels(part.labels):
+        separator, joined = found
+        label, known = next(iter(joined.items()))
+        rows = [row for row, given in enumerate(part.labels) if given in joined]
+        yield Finding(
+            "warning", "labels", part.name, len(rows),
+            f"label {label!r} looks like several labels, since {known!r} is a label, too: "
+            f"{count_of(len(rows), 'text has', 'texts have')} such a label",
+            f"if a text may have several, read them with --label-separator '{separator}'",
+            [part.example(row, detail=part.labels[row]) for row in rows[:MOST_EXAMPLES]],
         )  # fmt: skip
 
 

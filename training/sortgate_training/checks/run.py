@@ -104,7 +104,7 @@ def _findings(part: Part, train: Part, tokens: TokenCounts, config: TrainingConf
             )  # fmt: skip
     yield from find_token_problems(part, tokens, config)
     yield from find_repeats(part)
-    yield from find_suspicious(part, config.limits)
+    yield from find_suspicious(part, config.limits, tokens.too_long)
     if part is train:
         yield from find_constants(part)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sortgate.errors import TextError
+from sortgate.errors import TextError, TextTooLongError
 from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
-from sortgate_training.checks.findings import MOST_EXAMPLES, Finding, Spread, count_of
+from sortgate_training.checks.findings import MOST_EXAMPLES, Finding, Level, Spread, count_of
 from sortgate_training.checks.parts import Part
 from sortgate_training.config import TrainingConfig
 
@@ -21,14 +21,23 @@ MANY_CUT = 0.01
 
 
 class TokenCounts:
-    """Counts a part's tokens, and how many each text has (0 for one that the text path refuses)."""
+    """Counts a part's tokens, and how many each text has (0 for one that the text path refuses).
+
+    Attributes:
+        counts: of each token.
+        lengths: of each text, in tokens.
+        too_long: the texts that are refused since they are over ``max_text_bytes`` or ``max_characters``.
+    """
 
     def __init__(self, path: TextPath, texts: Sequence[str]) -> None:
         self.counts: Counter[str] = Counter()
         self.lengths: list[int] = []
+        self.too_long: list[int] = []
         for start in range(0, len(texts), CHUNK):
             for tokens in path.tokenize(texts[start : start + CHUNK]):
                 if isinstance(tokens, TextError):
+                    if isinstance(tokens, TextTooLongError):
+                        self.too_long.append(len(self.lengths))
                     self.lengths.append(0)
                 else:
                     self.lengths.append(len(tokens))
@@ -53,18 +62,30 @@ def find_token_problems(part: Part, tokens: TokenCounts, config: TrainingConfig)
     report.characters = Spread.of([len(text) for text in part.texts])
     report.tokens = Spread.of([length for length in tokens.lengths if length])
     report.cut = sum(length > limit for length in tokens.lengths)
-    refused = [row for row, length in enumerate(tokens.lengths) if not length]
+    too_long = set(tokens.too_long)
+    emptied = [row for row, length in enumerate(tokens.lengths) if not length and row not in too_long]
     sets = part.label_sets
     of_label = Counter(label for labels in sets for label in labels)
-    gone = Counter(label for row in refused for label in sets[row])
-    lost = sorted(label for label, count in gone.items() if count == of_label[label])
-    if refused:
+    without_words = Counter(label for row in emptied for label in sets[row])
+    over = Counter(label for row in too_long for label in sets[row])
+    lost = sorted(label for label, count in without_words.items() if count == of_label[label])
+    level: Level = "error" if part.name == "train" else "warning"  # of a label of which no text is left
+    if emptied:
         yield Finding(
-            "error" if lost and part.name == "train" else "warning", "tokens", part.name, len(refused),
-            f"nothing is left of {count_of(len(refused), 'text')} after normalizing and tokenizing"
+            level if lost else "warning", "tokens", part.name, len(emptied),
+            f"nothing is left of {count_of(len(emptied), 'text')} after normalizing and tokenizing"
             + (f", which is all of label {lost[0]!r}" if lost else ""),
             "delete texts without words" + ("; or choose another text.tokenizer" if lost else ""),
-            [part.example(row) for row in refused[:MOST_EXAMPLES]],
+            [part.example(row) for row in emptied[:MOST_EXAMPLES]],
+        )  # fmt: skip
+    gone = sorted(label for label, count in over.items() if count + without_words[label] == of_label[label])
+    if gone:
+        label = gone[0]
+        yield Finding(
+            level, "tokens", part.name, len(gone),
+            f"no text of label {label!r} is left: {over[label]:,} of {of_label[label]:,} "
+            f"{'is' if over[label] == 1 else 'are'} over limits.max_text_bytes or limits.max_characters",
+            "cut such texts, or raise these limits",
         )  # fmt: skip
     if report.cut:
         share = report.cut / len(part)

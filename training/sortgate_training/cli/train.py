@@ -34,12 +34,16 @@ from sortgate_training.cli.options import (
     speaker,
 )
 from sortgate_training.datafiles import find_files
+from sortgate_training.folderlock import FolderLock
 from sortgate_training.loading import load_config
 from sortgate_training.openmp import let_threads_sleep
 
 if TYPE_CHECKING:
     from sortgate_training.distillation import Teaching
     from sortgate_training.finder import Point
+
+#: Of a run, in the folder of a bundle's versions, none of which has such a name.
+RUN_FOLDER = ".run"
 
 
 @click.command(
@@ -150,6 +154,11 @@ def carry_out(
     if run_folder is not None:
         _check_folder("--run-folder", run_folder)
     files = find_files(data, validation, test)
+    place = run_folder or out / RUN_FOLDER
+    if not find_lr:
+        # before anything is read, so that the second of two equal commands ends at once
+        instead = "take another --out" if run_folder is None else "take another --run-folder"
+        context.with_resource(FolderLock(place, str(place), "a training is writing there now", instead))
     console, say = speaker(quiet=quiet)
     read = reader(say, text_column, label_column, label_separator)
     texts = read(files.train)
@@ -161,7 +170,7 @@ def carry_out(
     # torch takes a second to import: not before the data is known to be good
     from sortgate_training.progress import TrainingProgress
     from sortgate_training.run import learning_rates, train_bundle
-    from sortgate_training.runfolder import FOLDER, RunFolder
+    from sortgate_training.runfolder import RunFolder
     from sortgate_training.split import divide
 
     if find_lr:
@@ -169,7 +178,7 @@ def carry_out(
         curve = learning_rates(parts, settled, registry, say=say, threads=threads or cores(), device=device)
         _print_rates(curve, as_json=as_json)
         return
-    folder = RunFolder(run_folder or out / FOLDER, say, resume=resume, fresh=fresh)
+    folder = RunFolder(place, say, resume=resume, fresh=fresh)
     parts = divide(texts, held_out, judged, settled.split, settled.seed, say)
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
     say(f"{sizes} texts, {len(parts.train.counts())} labels")

@@ -7,7 +7,6 @@ folder, so that a lock of the journal is always one that a kill left behind.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -22,7 +21,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from sortgate.errors import ConfigurationError, TrainingError
-from sortgate_training import checkpoint
+from sortgate_training import checkpoint, folderlock
+from sortgate_training.folderlock import FolderLock
 from sortgate_training.runfolder import differing
 from sortgate_training.tuning.answers import Answers
 from sortgate_training.tuning.record import Metric, Record, Run
@@ -32,7 +32,7 @@ from sortgate_training.tuning.space import Dimension
 STARTUP = 8
 #: Trials that must have come to an epoch before another one is cut there for being in the lower half.
 _PRUNING_FROM = 3
-_IDENTITY, _JOURNAL, _LOCK, BEST, TABLE = "study.json", "journal.log", "lock", "best.toml", "trials.csv"
+_IDENTITY, _JOURNAL, BEST, TABLE = "study.json", "journal.log", "best.toml", "trials.csv"
 _NAME = "tune"
 
 
@@ -45,22 +45,20 @@ class Folder:
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
+        named = f"--study {path}"
         try:
-            if path.is_dir() and not (path / _IDENTITY).exists() and {found.name for found in path.iterdir()} - {_LOCK}:
-                raise ConfigurationError(f"--study {path}: this folder is not empty and holds no study; name another")
-            path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            others = {found.name for found in path.iterdir()} - {folderlock.NAME} if path.is_dir() else set()
+            if others and _IDENTITY not in others:
+                raise ConfigurationError(f"{named}: this folder is not empty and holds no study; name another")
         except OSError as error:
-            raise ConfigurationError(f"--study {path}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if fresh:
+            raise ConfigurationError(f"{named}: {error.strerror}") from None
+        self._lock = FolderLock(path, named, "another `sortgate tune` is at work in this folder", "name another")
+        if fresh:
+            try:
                 self.clear()
-        except OSError as error:
-            os.close(self._lock)
-            busy = isinstance(error, BlockingIOError)
-            why = "another `sortgate tune` is at work in this folder" if busy else error.strerror
-            raise ConfigurationError(f"--study {path}: {why}") from None
+            except OSError as error:
+                self._lock.release()
+                raise ConfigurationError(f"{named}: {error.strerror}") from None
 
     def clear(self) -> None:
         """Remove all that a study leaves."""
@@ -69,12 +67,8 @@ class Folder:
                 found.unlink()
 
     def close(self) -> None:
-        """Let another command have it; an empty one goes."""
-        if not (self.path / _IDENTITY).exists():
-            (self.path / _LOCK).unlink(missing_ok=True)
-            if not any(self.path.iterdir()):
-                self.path.rmdir()
-        os.close(self._lock)
+        """Let another command have it; one that was made for nothing goes."""
+        self._lock.release()
 
     def check(self, identity: Mapping[str, Any]) -> bool:
         """Return whether a study goes on here; else note what the new one is started with.
