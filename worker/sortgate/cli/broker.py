@@ -13,12 +13,14 @@ from sortgate.client.connection import broker_error, create_redis
 from sortgate.settings import Settings
 from sortgate.streams.redirect import node_serving
 
+REDIS_HELP = f"Redis of the streams.  [env: SORTGATE_REDIS_URL; default: {Settings.redis_url}]"
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def redis_option(command: _Command) -> _Command:
     """Give a command the option ``--redis-url``."""
-    return click.option("--redis-url", help="Redis of the streams.  [env: SORTGATE_REDIS_URL]")(command)
+    return click.option("--redis-url", help=REDIS_HELP)(command)
 
 
 def queue_option(command: _Command) -> _Command:

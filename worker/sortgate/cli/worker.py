@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sortgate.cli.broker import REDIS_HELP
 from sortgate.errors import ConfigurationError, SortgateError
 
 
@@ -20,7 +21,9 @@ Examples:
   SORTGATE_REDIS_URL=rediss://… sortgate worker --models models --queues tickets"""
 )
 @click.option(
-    "--models", type=click.Path(path_type=Path, file_okay=False), help="Folder of bundles.  [env: SORTGATE_MODELS_DIR]"
+    "--models",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of bundles.  [env: SORTGATE_MODELS_DIR; default: ./models]",
 )
 @click.option("--queues", help="Queues to serve: a,b=name (a by bundle a, b by bundle name).  [env: SORTGATE_QUEUES]")
 @click.option(
@@ -28,7 +31,7 @@ Examples:
     help="Texts a second that all workers together read of a queue: a=100,b=0.5.  [env: SORTGATE_RATE_LIMITS]",
 )
 @click.option("--concurrency", "-c", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("--redis-url", help="Redis of the streams.  [env: SORTGATE_REDIS_URL]")
+@click.option("--redis-url", help=REDIS_HELP)
 @click.option("--plugins-dir", type=click.Path(path_type=Path), help="Folder of one-file plugins.")
 @click.option(
     "--plugins-strict",
@@ -39,9 +42,9 @@ Examples:
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65_535),
-    help="Port of /metrics, /healthz and /readyz; 0 for none.  [env: SORTGATE_METRICS_PORT]",
+    help="Port of /metrics, /healthz and /readyz; 0 for none.  [env: SORTGATE_METRICS_PORT; default: 0]",
 )
-@click.option("--metrics-host", help="Address of that port.  [env: SORTGATE_METRICS_HOST]")
+@click.option("--metrics-host", help="Address of that port.  [env: SORTGATE_METRICS_HOST; default: 127.0.0.1]")
 @click.option("--pool", default="prefork", show_default=True, help="Celery's pool; only prefork is accepted.")
 @click.option("--name", help="Node name, as in Celery's --hostname.")
 @click.option(
