@@ -27,7 +27,8 @@ time.sleep(60)
 CHILDREN = {
     "none": "child = None",
     "executed": "child = subprocess.Popen(['sleep', '60'], close_fds=False).pid",
-    "forked": "child = os.fork()\nif child == 0: time.sleep(60)",
+    # the child tells it, and so has begun
+    "forked": "child = os.fork()\nif child == 0: child = None\nelse: time.sleep(60)",
 }
 
 
