@@ -98,8 +98,8 @@ def test_an_unregistered_task_does_all_else_that_it_does_with_celery(protocol: i
     consumer.event_dispatcher = SimpleNamespace(send=lambda kind, **fields: called.append((kind, fields)))
     consumer._refuse = lambda what, error: called.append((what, error))
 
-    def unknown(sender: Any, name: str, id: str, exc: Any, **_: Any) -> None:  # noqa: A002, ARG001 - Celery's names
-        called.append(("task_unknown", (name, id, type(exc))))
+    def unknown(**told: Any) -> None:
+        called.append(("task_unknown", (told["name"], told["id"], type(told["exc"]))))
 
     signals.task_unknown.connect(unknown)
     try:

@@ -6,8 +6,6 @@ from __future__ import annotations
 SMALL = 256
 #: More only while a batch takes no longer, in seconds: a text that is urgent waits for one.
 LONGEST_S = 0.25
-#: Times as long until batches are small again, so that they do not change back and forth.
-TOLERANCE = 1.5
 #: What a text costs is a mean over about so many of the latest.
 LATEST = 2_000
 
@@ -19,7 +17,7 @@ class BatchSize:
         limit: most texts, however cheap they are.
 
     Attributes:
-        most: texts that a batch may have now: ``SMALL``, doubled while it takes no longer than ``LONGEST_S``.
+        most: texts that a batch may have now: ``SMALL``, or up to ``limit`` that take ``LONGEST_S``.
     """
 
     def __init__(self, limit: int) -> None:
@@ -29,12 +27,8 @@ class BatchSize:
 
     def took(self, texts: int, seconds: float) -> None:
         """Take note of a batch; the more texts it had, the more it tells."""
-        if not texts:
-            return
-        weight = texts / (texts + LATEST) if self._text_s else 1.0
-        self._text_s += weight * (seconds / texts - self._text_s)
-        most = min(SMALL, self._limit)
-        while most < self._limit and (twice := min(2 * most, self._limit)) * self._text_s <= LONGEST_S:
-            most = twice
-        if most > self.most or self.most * self._text_s > TOLERANCE * LONGEST_S:
-            self.most = most
+        if texts:
+            weight = texts / (texts + LATEST) if self._text_s else 1.0
+            self._text_s += weight * (seconds / texts - self._text_s)
+        cheap = LONGEST_S / self._text_s if self._text_s else 0.0
+        self.most = int(min(self._limit, max(SMALL, cheap)))

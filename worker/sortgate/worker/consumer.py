@@ -90,13 +90,13 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
         message.reject_log_error(logger, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=None)
 
-    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002
+    def on_invalid_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002 - Celery's signature
         """Drop a task message of another form, or with another content type than JSON."""
         self._refuse("no valid task message", None if isinstance(exc, InvalidTaskError) else exc)
         message.reject_log_error(logger, self.connection_errors)
         signals.task_rejected.send(sender=self, message=message, exc=exc)
 
-    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002
+    def on_unknown_task(self, body: Any, message: Any, exc: BaseException) -> None:  # noqa: ARG002 - Celery's signature
         """Answer a task that is not registered here, as Celery does; but Celery logs its name, and all the rest."""
         named = message.headers if "task" in message.headers else message.payload
         name, task_id = named["task"], named["id"]

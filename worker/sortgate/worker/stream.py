@@ -322,7 +322,9 @@ class QueueConsumer:
         while not self._finish(until):
             if time.monotonic() + FINISH_PAUSE_S >= until:
                 logger.warning(
-                    "queue %s: Redis is away; the leases of %d texts in hand will run out", self.queue, len(self.hand)
+                    "queue %s: Redis does not take what is left; the leases of %d texts will run out",
+                    self.queue,
+                    len(self.hand),
                 )
                 break
             time.sleep(FINISH_PAUSE_S)
