@@ -35,7 +35,11 @@ Examples:
     "[default: jsonl for *.jsonl, else text]",
 )
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
-@click.option("--deadline", type=float, help="Seconds after which no answer is wanted.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(0, MAX_DEADLINE_S, min_open=True),
+    help="Seconds after which no answer is wanted.",
+)
 @click.option(
     "--journal",
     "journal_path",
@@ -61,10 +65,6 @@ def submit(
     """
     name = "standard input" if file == "-" else file
     form = format_of(file, form)
-    if deadline is not None and not 0 < deadline <= MAX_DEADLINE_S:
-        raise click.BadParameter(
-            f"{deadline:g}: use more than 0 and at most {MAX_DEADLINE_S:,}", param_hint="'--deadline'"
-        )
     if journal_path is not None and file != "-" and _same_file(journal_path, Path(file)):
         raise DataError(f"--journal {journal_path} is the file of texts itself; name another")
     ids: list[str] = []
