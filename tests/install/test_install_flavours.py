@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -40,13 +41,16 @@ def test_worker_has_no_torch(create_environment: Callable[..., Any], toy_bundle:
 def test_training_has_no_celery_and_trains(create_environment: Callable[..., Any]) -> None:
     training = create_environment("sortgate", "sortgate_training")
     assert training.has("celery", "kombu", "pytest") == dict.fromkeys(("celery", "kombu", "pytest"), False)
-    data = training.folder / "texts.csv"
+    labelled = list(generate(600, seed=1))
+    data, texts = training.folder / "texts.csv", training.folder / "texts.jsonl"
     with data.open("w", newline="") as file:
-        csv.writer(file).writerows([("text", "label"), *generate(600, seed=1)])
+        csv.writer(file).writerows([("text", "label"), *labelled])
+    texts.write_text("".join(f"{json.dumps({'text': text})}\n" for text, _ in labelled))
     done = training.run("sortgate", "train", str(data), "--out", "models/demo", "--set", "epochs=1")
     assert done.returncode == 0, done.stderr
-    classified = training.run("sortgate", "classify", "models/demo", str(data))
+    classified = training.run("sortgate", "classify", "models/demo", str(texts))
     assert classified.returncode == 0, classified.stderr
+    assert len(classified.stdout.splitlines()) == len(labelled)
     missing = training.run("sortgate", "worker", "--queues", "demo")
     assert missing.returncode != 0
     assert 'pip install "sortgate[worker]"' in missing.stderr
