@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +142,4 @@ def test_dead_answer_reaches_the_reply_stream() -> None:
     assert (stream, entry, dedupe, to, status) == (1, ENTRY, "a", reply, "dead")
     parsed = parse_result(zip(result[::2], result[1::2], strict=True))
     assert (parsed.status, parsed.code, parsed.meta) == ("dead", "worker_lost", "m")
+    assert b"score" not in msgspec.json.encode(parsed), "it has none, so `sortgate results` prints none"

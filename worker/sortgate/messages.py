@@ -189,11 +189,11 @@ def parse_result(fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> Resul
             "id": values["id"],
             "status": values["status"],
             "label": values.get("label"),
-            "score": float(values.get("score", 0.0)),
             "labels": labels,
-            "queued_ms": float(values.get("queued_ms", 0.0)),
-            "batch_ms": float(values.get("batch_ms", 0.0)),
         }
+        for name in ("score", "queued_ms", "batch_ms"):
+            if name in values:
+                known[name] = float(values[name])
         for name in ("model", "fingerprint", "code", "message", "meta", "undelivered_to", "requeue_of"):
             known[name] = values.get(name)
         if "explanation" in values:

@@ -165,7 +165,11 @@ Examples:
   sortgate worker --models models --queues tickets
   sortgate submit texts.txt --queue tickets && sortgate results --queue tickets
 
-  Plugins may add commands: sortgate plugins list""",
+  Plugins may add commands: sortgate plugins list
+
+\b
+Exit status: 0 done; 1 failed, or something was found; 2 the command line is wrong; 78 a setting, a bundle or a plugin
+cannot be used; 130 stopped.""",
 )
 @click.version_option(__version__, prog_name="sortgate")
 def main() -> None:

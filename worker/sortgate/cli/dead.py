@@ -31,7 +31,13 @@ def dead() -> None:
     """
 
 
-@dead.command("list")
+@dead.command(
+    "list",
+    epilog="""\b
+Examples:
+  sortgate dead list --queue tickets
+  sortgate dead list --queue tickets --max 1000 --json | jq '.[].code' | sort | uniq -c""",
+)
 @queue_option
 @click.option("--max", "most", type=click.IntRange(1), default=100, show_default=True, help="Show at most so many.")
 @redis_option

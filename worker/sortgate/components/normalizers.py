@@ -11,6 +11,8 @@ from collections.abc import Sequence
 _SUSPECT_CHARACTERS = 1_000
 _LONGEST_RUN = 30
 _RUN = re.compile(b"[^\0]{%d,}" % (_LONGEST_RUN + 1))
+#: Combining characters are not ASCII, and few texts have so much else in a row: one search saves a look at each.
+_MAY_BE_RUN = re.compile(rf"[^\x00-\x7f]{{{_LONGEST_RUN + 1}}}")
 
 
 class NFKC:
@@ -19,7 +21,7 @@ class NFKC:
     def __call__(self, text: str) -> str:
         if text.isascii():
             return text
-        if len(text) > _SUSPECT_CHARACTERS:
+        if len(text) > _SUSPECT_CHARACTERS and _MAY_BE_RUN.search(text):
             text = _stream_safe(text)
         return unicodedata.normalize("NFKC", text)
 
