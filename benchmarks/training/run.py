@@ -3,10 +3,11 @@
 The yardstick is what tutorials show: shuffled batches of 64, ``pack_padded_sequence``, one bidirectional LSTM, maximum
 and mean over time, Adam over all weights. Ours is the loop of ``sortgate train`` with everything that it does besides:
 clipping, averaging of weights, a schedule, dropout, vectors of character n-grams, and a perturbation in every second
-step, which ``--adversarial 0`` leaves out. Passes alternate, and the medians of their ratios and speeds count.
-Texts are split by the seed; both are judged on the same held-out tenth. Ours is judged by its network alone.
+step. ``--adversarial 0`` leaves out the last, ``--same-network`` the last two. Passes alternate, and the medians of
+their ratios and speeds count. Texts are split by the seed; both are judged on the same held-out tenth. Ours is judged
+by its network alone.
 
-Usage: python benchmarks/training/run.py DATA [--texts 8000] [--rounds 3] [--adversarial 0.4]
+Usage: python benchmarks/training/run.py DATA [--texts 8000] [--rounds 3] [--adversarial 0.4] [--same-network]
        [--threads 2] [--vocabulary SIZE …] [--json]
 """
 
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from torch import nn
@@ -88,11 +90,12 @@ class OurRun:
     """Passes of ``sortgate train``."""
 
     def __init__(
-        self, texts: EncodedTexts, size: int, tokens: Vocabulary, labels: int, passes: int, adversarial: float
+        self, texts: EncodedTexts, size: int, tokens: Vocabulary | None, labels: int, passes: int, adversarial: float
     ) -> None:
         torch.manual_seed(0)
         self.adversarial = adversarial
-        self.module = RecurrentClassifier(CONFIG.model, size, labels, tokens)
+        model = msgspec.structs.replace(CONFIG.model, characters=tokens is not None)
+        self.module = RecurrentClassifier(model, size, labels, tokens)
         bounds = {"batch_size": CONFIG.batch_size, "batch_tokens": CONFIG.batch_tokens}
         self.batches = TrainingBatches(texts, seed=0, **bounds)
         self.average = WeightAverage(self.module, CONFIG.optimizer.averaging)
@@ -136,7 +139,11 @@ def read(data: Path, count: int) -> tuple[EncodedTexts, EncodedTexts, Vocabulary
 
 
 def compare(
-    data: tuple[EncodedTexts, EncodedTexts, Vocabulary, int], size: int, rounds: int, threads: int, adversarial: float
+    data: tuple[EncodedTexts, EncodedTexts, Vocabulary | None, int],
+    size: int,
+    rounds: int,
+    threads: int,
+    adversarial: float,
 ) -> dict[str, Any]:
     """Alternate passes of both; returns the figures."""
     learned, judged, tokens, labels = data
@@ -153,6 +160,7 @@ def compare(
     ratios = [slow / fast for slow, fast in zip(seconds["textbook"], seconds["ours"], strict=True)]
     return {
         "vocabulary": size,
+        "characters": tokens is not None,
         "adversarial": adversarial,
         "texts": len(learned),
         "mean_tokens": round(float(learned.lengths.mean()), 1),
@@ -172,12 +180,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="passes over the texts of each")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--adversarial", type=float, default=CONFIG.loss.adversarial, help="loss.adversarial of ours")
+    parser.add_argument("--same-network", action="store_true", help="ours without vectors of character n-grams, too")
     parser.add_argument("--vocabulary", type=int, nargs="*", help="rows of the embedding, at least the vocabulary's")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    data = read(arguments.data, arguments.texts)
-    sizes = [max(size, len(data[2])) for size in arguments.vocabulary or [0]]
-    results = [compare(data, size, arguments.rounds, arguments.threads, arguments.adversarial) for size in sizes]
+    learned, judged, tokens, labels = read(arguments.data, arguments.texts)
+    sizes = [max(size, len(tokens)) for size in arguments.vocabulary or [0]]
+    same, adversarial = arguments.same_network, 0.0 if arguments.same_network else arguments.adversarial
+    data = (learned, judged, None if same else tokens, labels)
+    results = [compare(data, size, arguments.rounds, arguments.threads, adversarial) for size in sizes]
     if arguments.json:
         print(json.dumps({"data": arguments.data.name, "threads": arguments.threads, "results": results}))
         return
