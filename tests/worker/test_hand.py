@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -58,8 +59,10 @@ class HandMachine(RuleBasedStateMachine):
             before = [entry.failures for entry in batch.entries]
             self.hand.put_back(batch)
             assert [entry.failures for entry in batch.entries] == before
-            assert self.hand.take(len(batch.entries)).entries == batch.entries  # type: ignore[union-attr]
-            self.running.append(batch)
+            again = self.hand.take(len(batch.entries))
+            assert again is not None
+            assert again.entries == batch.entries[: len(again.entries)], "where it was"
+            self.running.append(again)
 
     @rule()
     def answer(self) -> None:
@@ -92,3 +95,44 @@ def test_what_is_handed_back_waits_no_more() -> None:
     assert hand.waiting == 0
     assert batch is not None
     assert all(entry in hand for entry in batch.entries)
+
+
+def urgent_and_others(urgent: int, others: int) -> Hand:
+    hand = Hand("q", 4096, 512, MAX_DELIVERIES)
+    for number in range(others):
+        hand.add(Entry(2 + number % 2, f"{number}-0", []))
+    for number in range(urgent):
+        hand.add(Entry(1, f"{number}-0", []))
+    return hand
+
+
+def streams(batch: Batch | None) -> set[int]:
+    assert batch is not None
+    return {entry.stream for entry in batch.entries}
+
+
+def test_urgent_entries_do_not_wait_for_a_batch_of_others() -> None:
+    hand = urgent_and_others(3, 1000)
+    assert streams(hand.take(512)) == {1}
+    assert streams(hand.take(512)) == {2, 3}
+    hand.add(Entry(1, "9-0", []))
+    assert streams(hand.take(512)) == {1}
+
+
+def test_urgent_entries_share_a_batch_with_a_few_others() -> None:
+    batch = urgent_and_others(3, 10).take(512)
+    assert streams(batch) == {1, 2, 3}
+    assert batch is not None
+    assert len(batch.entries) == 13
+
+
+@given(others=st.integers(1, 150), share=st.integers(1, 64))
+@settings(deadline=None)
+def test_a_flood_of_urgent_entries_starves_no_others(others: int, share: int) -> None:
+    """Every second batch begins with the others, however many urgent entries follow."""
+    hand = urgent_and_others(0, others)
+    for batch in range(2 * -(-others // share)):
+        for number in range(70):
+            hand.add(Entry(1, f"{batch}-{number}", []))
+        hand.take(share)
+    assert {entry.stream for entry in hand.take_waiting()} <= {1}

@@ -10,6 +10,8 @@ from sortgate.worker.entries import Batch, Care, Entry, EntryKey, batch_bound
 #: Batches that are tried in copies after a process was lost: trying about so many costs what starting a process does,
 #: so that whatever comes, at most twice as much is spent as if one had known.
 CAREFUL_BATCHES = 100
+#: Number of the stream of urgent texts, and how many others a batch may hold for them to wait for.
+_URGENT, _BESIDE = 1, 64
 
 
 class Hand:
@@ -28,7 +30,9 @@ class Hand:
         self._batch_texts = batch_texts
         self._max_deliveries = max_deliveries
         self._entries: dict[EntryKey, Entry] = {}
-        self._waiting: deque[Entry] = deque()
+        self._urgent: deque[Entry] = deque()  # those that wait
+        self._others: deque[Entry] = deque()
+        self._urgent_first = False
         self._care_left = dict.fromkeys((Care.ALL, Care.TEXT_PATH), 0)  # the greatest care first
 
     def __len__(self) -> int:
@@ -41,7 +45,7 @@ class Hand:
     @property
     def waiting(self) -> int:
         """Entries that no pool process has yet."""
-        return len(self._waiting)
+        return len(self._urgent) + len(self._others)
 
     @property
     def room(self) -> int:
@@ -60,7 +64,7 @@ class Hand:
         """Take an entry in; one that is in hand already stays as it is."""
         if entry.key not in self._entries:
             self._entries[entry.key] = entry
-            self._waiting.append(entry)
+            self._lane(entry).append(entry)
 
     def hold(self, entry: Entry) -> None:
         """Take in an entry that waits for no process, since it is answered at once."""
@@ -74,16 +78,26 @@ class Hand:
     def take(self, share: int) -> Batch | None:
         """Return the next batch, oldest entries first, or None when nothing waits.
 
+        A batch is answered as a whole. So urgent entries have one of their own where it would hold many others, or
+        more than fit in; every second one then begins with the others, which are not starved.
+
         Args:
             share: most entries; entries that failed before get smaller batches, by themselves in the end.
         """
+        together = len(self._others) <= _BESIDE and self.waiting <= share
+        self._urgent_first = bool(self._urgent) and not self._urgent_first
+        if not self._urgent_first:
+            lanes = [self._others, self._urgent]
+        else:
+            lanes = [self._urgent, self._others] if together else [self._urgent]
         entries: list[Entry] = []
         bound = share
-        failures = self._waiting[0].failures if self._waiting else 0
-        while self._waiting and len(entries) < bound and self._waiting[0].failures == failures:
-            entry = self._waiting.popleft()
-            bound = min(bound, batch_bound(entry.failures, self._batch_texts))
-            entries.append(entry)
+        failures = next((lane[0].failures for lane in lanes if lane), 0)
+        for lane in lanes:
+            while lane and len(entries) < bound and lane[0].failures == failures:
+                entry = lane.popleft()
+                bound = min(bound, batch_bound(entry.failures, self._batch_texts))
+                entries.append(entry)
         if not entries:
             return None
         care = Care.ALL if failures else next((care for care, left in self._care_left.items() if left), Care.NONE)
@@ -93,7 +107,9 @@ class Hand:
 
     def put_back(self, batch: Batch) -> None:
         """Return a batch that no process started on, to where it was; it counts as no failure."""
-        self._waiting.extendleft(reversed(batch.entries))
+        for entry in reversed(batch.entries):
+            self._lane(entry).appendleft(entry)
+        self._urgent_first = batch.entries[0].stream != _URGENT  # so that the next batch begins as this one did
 
     def failed(self, batch: Batch) -> list[Entry]:
         """Let a batch whose process was lost be tried again in smaller ones; returns entries that are given up."""
@@ -103,7 +119,7 @@ class Hand:
             if entry.failures >= self._max_deliveries:
                 exhausted.append(entry)
             else:
-                self._waiting.append(entry)
+                self._lane(entry).append(entry)
         return exhausted
 
     def be_careful(self, care: Care) -> None:
@@ -114,5 +130,10 @@ class Hand:
 
     def take_waiting(self) -> list[Entry]:
         """Return what waits, which from then on waits no more: it is to be handed back."""
-        waiting, self._waiting = list(self._waiting), deque()
+        waiting = [*self._urgent, *self._others]
+        self._urgent.clear()
+        self._others.clear()
         return waiting
+
+    def _lane(self, entry: Entry) -> deque[Entry]:
+        return self._urgent if entry.stream == _URGENT else self._others
