@@ -8,17 +8,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 import redis as redis_py
 
 from sortgate import AsyncClient, Client, keys
+from sortgate.cli import run
 from sortgate.embedded import EmbeddedRedis
 from sortgate.errors import BrokerError, QueueFullError
 from sortgate.faults import ChaosProxy, Trigger
 from sortgate.settings import Settings
 from sortgate.testing import FakeWorker
+from sortgate.types import Result
 
 Q = "q"
 
@@ -150,6 +153,89 @@ def test_b4_results_go_on_when_connections_are_killed(redis_url: str, redis: Any
 
 #: How enqueue.lua's reply begins: two integers.
 ENQUEUED = b"*2\r\n:"
+
+
+def answered(url: str, redis: Any, count: int) -> list[str]:
+    """Submit texts and wait for their results; returns the ids."""
+    with Client(url, Q) as client, FakeWorker(url, Q, str.lower):
+        ids = client.submit([f"w{i}" for i in range(count)])
+        while redis.xlen(keys.results(Q)) < count:
+            time.sleep(0.01)
+    return ids
+
+
+def test_b1_results_that_were_given_while_redis_was_away_are_not_given_again(own_server: EmbeddedRedis) -> None:
+    """The iteration ends before Redis is back: the client's next one deletes what this one could not."""
+    with redis_py.Redis.from_url(own_server.url) as redis:
+        ids = answered(own_server.url, redis, 20)
+    given = []
+
+    def collect(client: Client) -> None:
+        for result in client.results(timeout=0.5, claim_idle_s=0.1):
+            given.append(result.id)
+            if len(given) == 5:
+                own_server.kill()
+
+    with client_of(own_server.url, reconnect_s=0.2) as client:
+        with pytest.raises(BrokerError):
+            collect(client)
+        assert client.undeleted == len(given)
+        own_server.start()
+        time.sleep(0.2)
+        collect(client)
+        assert client.undeleted == 0
+    assert given == ids
+    with redis_py.Redis.from_url(own_server.url) as redis:
+        assert redis.xlen(keys.results(Q)) == 0
+        assert redis.xpending(keys.results(Q), keys.COLLECTORS)["pending"] == 0
+
+
+def test_b1_the_results_command_says_what_will_come_again(
+    own_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis_py.Redis.from_url(own_server.url) as redis:
+        ids = answered(own_server.url, redis, 20)
+    printed = []
+
+    def print_and_kill(result: Result) -> None:
+        printed.append(result.id)
+        if len(printed) == 5:
+            own_server.kill()
+
+    monkeypatch.setattr("sortgate.cli.results.print_json_line", print_and_kill)
+    monkeypatch.setattr("sortgate.cli.results.Client", partial(Client, reconnect_s=0.2))
+    assert run(["results", "--queue", Q, "--timeout", "1", "--redis-url", own_server.url]) == 1
+    said = capsys.readouterr().err
+    own_server.start()
+    with redis_py.Redis.from_url(own_server.url) as redis:
+        again = redis.xlen(keys.results(Q)) - (len(ids) - len(printed))
+    assert again > 0
+    assert f"warning: {again} of the results that were printed" in said
+
+
+def test_b1_the_asyncio_client_does_not_give_them_again_either(own_server: EmbeddedRedis) -> None:
+    with redis_py.Redis.from_url(own_server.url) as redis:
+        ids = answered(own_server.url, redis, 20)
+
+    given = []
+
+    async def collect(client: AsyncClient) -> None:
+        async for result in client.results(timeout=0.5, claim_idle_s=0.1):
+            given.append(result.id)
+            if len(given) == 5:
+                own_server.kill()
+
+    async def twice() -> None:
+        settings = Settings(redis_url=own_server.url, socket_timeout_s=0.5)
+        async with AsyncClient(queue=Q, settings=settings, reconnect_s=0.2) as client:
+            with pytest.raises(BrokerError):
+                await collect(client)
+            own_server.start()
+            await asyncio.sleep(0.2)
+            await collect(client)
+
+    asyncio.run(twice())
+    assert given == ids
 
 
 def test_p1_a_submit_whose_reply_was_lost_is_repeated_and_answered_once(

@@ -44,3 +44,9 @@ def results(queue: str, timeout: float, forever: bool, most: int | None, redis_u
                 done(1)
         finally:
             iteration.close()
+            if client.undeleted:
+                click.echo(
+                    f"sortgate: warning: {client.undeleted:,} of the results that were printed could not be deleted "
+                    "from Redis and will come again: compare ids",
+                    err=True,
+                )

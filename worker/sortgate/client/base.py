@@ -138,6 +138,8 @@ class BaseClient:
         self.journal = journal
         #: Reply streams that are no longer needed; deleted along with the next call, or by ``close``.
         self._spent: deque[str] = deque()
+        #: Entries of results that the caller has, which Redis was not there to delete; the next ``results`` does.
+        self._given: list[str] = []
         self._prepare()
 
     def _prepare(self) -> None:
@@ -145,6 +147,15 @@ class BaseClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({without_password(self.settings.redis_url)!r}, queue={self.queue!r})"
+
+    @property
+    def undeleted(self) -> int:
+        """Results of an iteration over ``results`` that has ended, which Redis was not there to delete.
+
+        The client's next iteration deletes them first. Those of a client that is gone are given to another one after
+        its ``claim_idle_s``, as those of a process that crashed are: then their ids tell that they were there before.
+        """
+        return len(self._given)
 
     def error_from(self, error: BaseException) -> ClientError:
         """Return the typed error for one of redis-py's."""

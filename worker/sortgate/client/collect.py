@@ -16,7 +16,7 @@ from typing import Any
 
 from sortgate import keys
 from sortgate.client.base import BaseClient, Command, Commands, Sleep, Steps, read_result
-from sortgate.errors import BrokerError
+from sortgate.errors import BrokerError, ClientError
 from sortgate.streams.scripts import load_script
 
 _FETCH = 200
@@ -46,7 +46,7 @@ class Collector:
         self._most = most
         self._claim_idle_s = claim_idle_s
         self._items: deque[tuple[str, list[str] | None]] = deque()
-        self._done: list[str] = []  # entries to delete and acknowledge
+        self._done, client._given = client._given, []  # entries to delete and acknowledge
         self._current: str | None = None
         self._given = 0
         self._flushed_at = self._fetched_at = 0.0
@@ -92,7 +92,11 @@ class Collector:
                 yield from self._attempt([])
 
     def leave(self) -> Steps[None]:
-        """Delete what the caller moved on from, hand back the rest, leave the group."""
+        """Delete what the caller moved on from, hand back the rest, leave the group.
+
+        Raises:
+            ClientError: Redis is out of reach; the client's next collector begins with the deletions.
+        """
         held = [entry for entry, _ in self._items]
         if self._current is not None:
             held.insert(0, self._current)
@@ -102,7 +106,11 @@ class Collector:
                 ("XCLAIM", self._key, keys.COLLECTORS, keys.RELEASED, 0, *held, "IDLE", _LONG_IDLE_MS, "JUSTID")
             )
         commands.append(("XPENDING", self._key, keys.COLLECTORS, "-", "+", 1, self._name))
-        replies = yield Commands(commands)
+        try:
+            replies = yield Commands(commands)
+        except ClientError:
+            self._client._given += self._done
+            raise
         if not replies[-1]:  # a consumer's pending items would go with it: only an empty one is deleted
             yield Commands([("XGROUP", "DELCONSUMER", self._key, keys.COLLECTORS, self._name)])
 
