@@ -16,6 +16,7 @@ import pytest
 from audited import Audit
 from scraping import free_port, scrape
 from sortgate import keys
+from waiting import wait_for
 
 SECRET = "whatshouldnotbelogged"
 
@@ -126,6 +127,14 @@ def celery_messages(canary: Path) -> list[bytes | str]:
         json.dumps({"task": keys.CELERY_TASK, "id": "1", **more})
         for more in ({"args": SECRET}, {"args": [SECRET], "kwargs": [1]}, {"args": 3}, {"args": [], "timelimit": "ab"})
     ]
+    task = {"task": keys.CELERY_TASK, "id": "1"}
+    limits = [[None, limit] for limit in (10**400, -1, float("nan"), float("inf"), 1e300)]
+    limits += [[limit, None] for limit in (10**400, -1, float("nan"))]
+    moments = ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", 3]
+    afterwards = [
+        {"callbacks": 3}, {"errbacks": 3}, {"chain": [3]}, {"callbacks": [{}]}, {"chord": [1]},
+        {"errbacks": [{"task": 3}]},
+    ]  # fmt: skip
     contents = [
         (pickled, "application/x-python-serialize"), (pickled, "application/data"), (yaml, "application/x-yaml"),
         (SECRET, "application/x-unheard-of"), (SECRET, json_type), (b"\xff", json_type), (b"[" * 100_000, json_type),
@@ -149,6 +158,10 @@ def celery_messages(canary: Path) -> list[bytes | str]:
         envelope(good, json_type, headers={"task": keys.CELERY_TASK, "id": [SECRET]}),
         envelope(good, json_type, headers={"task": keys.CELERY_TASK, "id": "1", "timelimit": [None, SECRET]}),
         envelope(good, json_type, headers={"task": keys.CELERY_TASK, "id": "1", "timelimit": "ab"}),
+        *(envelope(good, json_type, headers={**task, "timelimit": each}) for each in limits),
+        *(envelope(good, json_type, headers={**task, name: each}) for each in moments for name in ("eta", "expires")),
+        *(envelope(json.dumps([[SECRET], {}, each]), json_type, headers=task) for each in afterwards),
+        envelope(json.dumps({**task, "kwargs": {"texts": SECRET}, "callbacks": 3}), json_type, headers={}),
         envelope(first, json_type, headers={}),
         envelope(first.replace("os.system", keys.CELERY_TASK).replace("{}", "3"), json_type, headers={}),
         envelope(good, json_type, body_encoding="none such"),
@@ -189,3 +202,19 @@ def test_tasks_are_answered_after_them(
     answer = app.send_task(keys.CELERY_TASK, ["hello world"], queue=keys.celery_queue("toy")).get(timeout=60)
     assert answer["status"] == "ok"
     assert "hello world" not in worker.output(), "at level debug, too"
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_a_task_by_name_of_its_argument_is_answered_without_its_own_name_in_the_log(
+    start_worker: Callable[..., Any], redis: Any, protocol: int
+) -> None:
+    worker = start_worker()
+    task = {"task": keys.CELERY_TASK, "id": "by-name", "shadow": SECRET, "argsrepr": SECRET, "timelimit": [60, 30.5]}
+    arguments = {"texts": "hello world"}
+    body = {**task, "kwargs": arguments} if protocol == 1 else [[], arguments, {"callbacks": None, "errbacks": []}]
+    headers = {} if protocol == 1 else task
+    redis.lpush(keys.celery_queue("toy"), envelope(json.dumps(body), "application/json", headers=headers))
+    wait_for(lambda: redis.get("celery-task-meta-by-name"), what="the task is answered")
+    found = json.loads(redis.get("celery-task-meta-by-name"))
+    assert (found["status"], found["result"]["status"]) == ("SUCCESS", "ok")
+    assert SECRET not in worker.output()

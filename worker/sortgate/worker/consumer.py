@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from datetime import MAXYEAR, MINYEAR
 from typing import Any
 
 from celery import signals
 from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.utils.log import get_logger
 from celery.utils.objects import Bunch
+from celery.utils.time import maybe_iso8601
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import redis
@@ -26,7 +28,11 @@ MAX_PAUSE_S = 2.0
 #: Pause after a broker that is there has refused a command: it would be refused again at once.
 REFUSED_PAUSE_S = 1.0
 #: What Celery and kombu raise on a message that is not built as they expect. A lost link is none of these.
-MALFORMED = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
+MALFORMED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+#: Longest time limit that a message may ask for: some thirty years.
+MAX_LIMIT_S = 1e9
+#: What a message may say of itself for the log, which is the caller's to choose.
+_REPEATED = ("argsrepr", "kwargsrepr", "shadow")
 
 
 class _Guard:
@@ -141,7 +147,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery is untyped
 
 
 def _checked(strategy: Callable[..., Any]) -> Callable[..., Any]:
-    """Return Celery's strategy for a task, which by itself takes values of any type.
+    """Return Celery's strategy for a task, which by itself takes values of any type, and logs some that callers chose.
 
     It breaks on them later, where no handler of messages sees it: in a callback of the pool, or as a timer is set.
     https://docs.celeryq.dev/en/latest/internals/protocol.html
@@ -152,14 +158,45 @@ def _checked(strategy: Callable[..., Any]) -> Callable[..., Any]:
         headers: dict[str, Any] = message.headers
         if isinstance(body, dict):  # protocol 1, or a mixture
             headers = {**body, **headers}
-            body = [body.get("args"), body.get("kwargs", {}), None]
+            body = [body.get("args", []), body.get("kwargs", {}), body] if {"args", "kwargs"} & body.keys() else None
         match body, headers.get("id"), headers.get("timelimit"):
             case (
-                [list(), dict(), dict() | None],
+                [list(), dict(), dict() | None as embed],
                 str(task_id),
-                None | [int() | float() | None, int() | float() | None],
-            ) if task_id and task_id.encode():  # which raises on a lone surrogate, as the result backend would
+                None | [_, _] as limits,
+            ) if (
+                task_id
+                and task_id.encode()  # which raises on a lone surrogate, as the result backend would
+                and all(map(_is_limit, limits or ()))
+                and all(_is_moment(headers.get(name)) for name in ("eta", "expires"))
+                and _names_tasks(embed or {})
+            ):
+                for chosen in (message.headers, message.payload):
+                    if isinstance(chosen, dict):
+                        for name in _REPEATED:
+                            chosen.pop(name, None)
                 return strategy(message, *rest)
-        raise InvalidTaskError("arguments are a list and a dict, an id is a string, time limits are two numbers")
+        raise InvalidTaskError("not as Celery's message protocol says")
 
     return check
+
+
+def _is_limit(value: Any) -> bool:
+    """Whether Celery can set a timer by it."""
+    return value is None or (isinstance(value, int | float) and 0 <= value <= MAX_LIMIT_S)
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether it is a time that can be told in every time zone."""
+    return value is None or (isinstance(value, str) and MINYEAR < maybe_iso8601(value).year < MAXYEAR)
+
+
+def _names_tasks(embed: dict[str, Any]) -> bool:
+    """Whether what is to be done afterwards is lists of tasks."""
+    after = [embed.get("chord")] if embed.get("chord") is not None else []
+    for name in ("callbacks", "errbacks", "chain"):
+        listed = embed.get(name)
+        if not isinstance(listed, list | None):
+            return False
+        after += listed or []
+    return all(isinstance(each, dict) and isinstance(each.get("task"), str) for each in after)
