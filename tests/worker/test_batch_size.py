@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sortgate.worker.batch_size import LATEST, LONGEST_S, SMALL, BatchSize
 
-BATCHES = st.lists(st.tuples(st.integers(0, 2_000), st.floats(0.0, 30.0)), max_size=30)
+BATCHES = st.lists(st.tuples(st.integers(1, 2_000), st.floats(0.0, 30.0)), max_size=30)
 
 
 @given(limit=st.integers(1, 5_000), batches=BATCHES)
@@ -43,3 +43,12 @@ def test_what_has_become_expensive_is_noticed_within_some_thousand_texts() -> No
     for _ in range(4 * LATEST // SMALL):
         size.took(SMALL, SMALL * 1.2 * LONGEST_S / SMALL)
     assert size.most == SMALL
+
+
+def test_a_batch_that_hung_is_forgotten_within_some_batches() -> None:
+    size = BatchSize(512)
+    size.took(512, 512 * 0.0003)
+    size.took(512, 60.0)
+    for _ in range(4):
+        size.took(size.most, size.most * 0.0003)
+    assert size.most == 512

@@ -18,7 +18,7 @@ from sortgate.worker import dispatch
 from sortgate.worker.answer import pack_answers
 from sortgate.worker.child import Tried
 from sortgate.worker.dispatch import Dispatcher
-from sortgate.worker.entries import PackedBatch
+from sortgate.worker.entries import Entry, PackedBatch
 from sortgate.worker.figures import WAIT_S
 
 
@@ -156,3 +156,22 @@ def test_batches_grow_while_texts_are_cheap(loop: Loop, monkeypatch: pytest.Monk
     assert sizes[-5:] == [256] * 5, "they have become expensive"
     assert capacities[-1] == 512
     assert hands["b"].capacity == 512, "each queue has a size of its own"
+
+
+def test_urgent_texts_of_a_queue_take_none_of_its_turns(loop: Loop) -> None:
+    fields = [b"v", b"1", b"text", b"hello"]
+    hands = {queue: consumer.hand for queue, consumer in loop.dispatcher.consumers.items()}
+    for queue, hand in hands.items():
+        loop.dispatcher.consumers[queue]._reader.held = True
+        for number in range(5_000):
+            hand.add(Entry(2, f"1-{number}", fields))
+    order = []
+    for number in range(18):
+        hands["a"].add(Entry(1, f"2-{number}", fields))
+        loop.dispatcher.fill()
+        [(packed, _, _)] = loop.pool.jobs
+        streams = {entry[0] for entry in msgspec.msgpack.decode(packed, type=PackedBatch).entries}
+        queue, done, _ = loop.take()
+        order.append("urgent" if streams == {1} else queue)
+        done()
+    assert order == ["urgent", "a", "b"] * 6

@@ -120,10 +120,25 @@ def test_urgent_entries_do_not_wait_for_a_batch_of_others() -> None:
 
 
 def test_urgent_entries_share_a_batch_with_a_few_others() -> None:
-    batch = urgent_and_others(3, 10).take(512)
-    assert streams(batch) == {1, 2, 3}
+    batch = urgent_and_others(3, 64).take(512)
     assert batch is not None
-    assert len(batch.entries) == 13
+    assert len(batch.entries) == 67
+    assert streams(urgent_and_others(3, 65).take(512)) == {1}
+
+
+def test_urgent_entries_that_come_meanwhile_do_not_join_many_others() -> None:
+    hand = urgent_and_others(3, 300)
+    hand.take(512)
+    hand.add(Entry(1, "late-0", []))
+    assert streams(hand.take(512)) == {2, 3}
+    assert streams(hand.take(512)) == {1}
+
+
+def test_only_a_few_urgent_entries_take_no_turn_of_their_queue() -> None:
+    few, many, alone = urgent_and_others(64, 300), urgent_and_others(65, 300), urgent_and_others(3, 0)
+    batches = [hand.take(512) for hand in (few, many, alone)]
+    assert [batch is not None and batch.passing for batch in batches] == [True, False, False]
+    assert not few.take(512).passing  # type: ignore[union-attr]
 
 
 @given(others=st.integers(1, 150), share=st.integers(1, 64))

@@ -6,8 +6,9 @@ from __future__ import annotations
 SMALL = 256
 #: More only while a batch takes no longer, in seconds: a text that is urgent waits for one.
 LONGEST_S = 0.25
-#: What a text costs is a mean over about so many of the latest.
-LATEST = 2_000
+#: What a text costs is a mean over about so many of the latest, each with so much at most: more makes a batch no
+#: smaller, and one that hung, or a worker that was stopped meanwhile, would be remembered for too long.
+LATEST, DEAREST_S = 2_000, 2.0 * LONGEST_S / SMALL
 
 
 class BatchSize:
@@ -27,8 +28,7 @@ class BatchSize:
 
     def took(self, texts: int, seconds: float) -> None:
         """Take note of a batch; the more texts it had, the more it tells."""
-        if texts:
-            weight = texts / (texts + LATEST) if self._text_s else 1.0
-            self._text_s += weight * (seconds / texts - self._text_s)
+        weight = texts / (texts + LATEST) if self._text_s else 1.0
+        self._text_s += weight * (min(seconds / texts, DEAREST_S) - self._text_s)
         cheap = LONGEST_S / self._text_s if self._text_s else 0.0
         self.most = int(min(self._limit, max(SMALL, cheap)))

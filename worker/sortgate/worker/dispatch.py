@@ -157,10 +157,10 @@ class Dispatcher:
         idle = self._idle
         while idle > 0 and any(consumer.hand.waiting for consumer in consumers):
             consumer = consumers[self._turn % len(consumers)]
-            self._turn += 1
             # An idle process gets its share at once; nobody waits for a batch to fill up.
             share = -(-consumer.hand.waiting // idle)
             batch = consumer.hand.take(min(self._sizes[consumer.queue].most, share))
+            self._turn += batch is None or not batch.passing
             if batch is not None:
                 self._start(consumer, batch)
                 idle = self._idle if batch in self._running else 0
@@ -235,7 +235,7 @@ class Dispatcher:
 
     def _took(self, consumer: QueueConsumer, batch: Batch, seconds: float) -> None:
         """Take note of a batch's time, explanations and copies included."""
-        # beyond what the longest pause comes from it need not be known; a loop that was away took no batch's time
+        # beyond what the longest pause comes from it need not be known: one long batch says little of the next
         self._batch_s += NEWEST * (min(seconds, MOST_PAUSE_S / PAUSE_SHARE) - self._batch_s)
         size = self._sizes[consumer.queue]
         size.took(len(batch.entries), seconds)

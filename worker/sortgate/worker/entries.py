@@ -54,6 +54,7 @@ class Batch:
 
     Attributes:
         care: that is taken lest a text of it end its process.
+        passing: a few urgent texts that go before the others of their queue, which has the next batch all the same.
         accepted: a process has said that it started on the batch.
         job: the pool's handle of it.
     """
@@ -61,6 +62,7 @@ class Batch:
     queue: str
     entries: list[Entry]
     care: Care = Care.NONE
+    passing: bool = False
     accepted: bool = False
     job: Any = field(default=None, repr=False)
 

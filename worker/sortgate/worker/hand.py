@@ -79,17 +79,18 @@ class Hand:
         """Return the next batch, oldest entries first, or None when nothing waits.
 
         A batch is answered as a whole. So urgent entries have one of their own where it would hold many others, or
-        more than fit in; every second one then begins with the others, which are not starved.
+        more than fit in; every second one is then the others', which are not starved.
 
         Args:
             share: most entries; entries that failed before get smaller batches, by themselves in the end.
         """
-        together = len(self._others) <= _BESIDE and self.waiting <= share
+        few = len(self._others) <= _BESIDE
+        together = few and self.waiting <= share
         self._urgent_first = bool(self._urgent) and not self._urgent_first
-        if not self._urgent_first:
-            lanes = [self._others, self._urgent]
-        else:
+        if self._urgent_first:
             lanes = [self._urgent, self._others] if together else [self._urgent]
+        else:
+            lanes = [self._others, self._urgent] if few else [self._others]
         entries: list[Entry] = []
         bound = share
         failures = next((lane[0].failures for lane in lanes if lane), 0)
@@ -101,9 +102,11 @@ class Hand:
         if not entries:
             return None
         care = Care.ALL if failures else next((care for care, left in self._care_left.items() if left), Care.NONE)
-        for each, left in self._care_left.items():
-            self._care_left[each] = max(0, left - 1)
-        return Batch(self.queue, entries, care)
+        passing = self._urgent_first and not together and len(entries) <= _BESIDE
+        if not passing:
+            for each, left in self._care_left.items():
+                self._care_left[each] = max(0, left - 1)
+        return Batch(self.queue, entries, care, passing)
 
     def put_back(self, batch: Batch) -> None:
         """Return a batch that no process started on, to where it was; it counts as no failure."""
