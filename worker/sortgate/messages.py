@@ -192,7 +192,7 @@ def parse_result(fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> Resul
             "labels": labels,
         }
         for name in ("score", "queued_ms", "batch_ms"):
-            if name in values:
+            if name in values:  # else the default stays, which is left out where a result is encoded
                 known[name] = float(values[name])
         for name in ("model", "fingerprint", "code", "message", "meta", "undelivered_to", "requeue_of"):
             known[name] = values.get(name)

@@ -32,7 +32,8 @@ Prints one JSON object a line, in the order of the input: label, score, labels; 
     "--format",
     "form",
     type=click.Choice(["text", "jsonl"]),
-    help="text: one text a line; jsonl: one JSON object or string a line.  [default: jsonl for *.jsonl, else text]",
+    help="text: one text a line; jsonl: one JSON object or string a line.  "
+    "[default: jsonl for *.jsonl and *.ndjson, else text]",
 )
 @click.option("--text-field", default="text", show_default=True, help="Field of a JSON object that holds the text.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the model.")

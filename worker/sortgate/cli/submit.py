@@ -17,6 +17,9 @@ from sortgate.journal import Journal
 from sortgate.messages import MAX_DEADLINE_S, MAX_ID_BYTES, MAX_META_BYTES
 from sortgate.types import PRIORITIES, Priority
 
+#: Ids among which one that repeats is found: as many as Redis remembers by default, and at most twice as many.
+MOST_IDS = 1_000_000
+
 
 @click.command(
     epilog="""\b
@@ -32,7 +35,7 @@ Examples:
     "form",
     type=click.Choice(["text", "jsonl"]),
     help='text: one a line, empty lines skipped. jsonl: {"text": …} a line, with "id" and "meta" if you like.  '
-    "[default: jsonl for *.jsonl, else text]",
+    "[default: jsonl for *.jsonl and *.ndjson, else text]",
 )
 @click.option("--priority", type=click.Choice(PRIORITIES), default="normal", show_default=True)
 @click.option(
@@ -69,6 +72,7 @@ def submit(
         raise DataError(f"--journal {journal_path} is the file of texts itself; name another")
     ids: list[str] = []
     count = 0
+    seen: tuple[dict[str, int], dict[str, int]] = ({}, {})  # id and line of the latest, and of those before
     with (
         ExitStack() as closing,
         open_lines(file) as stream,
@@ -80,11 +84,15 @@ def submit(
         )
         for lines in read_lines(stream, form):
             part = [line for line in lines if line.error is not None or (line.text or "").strip()]
-            lines_of: dict[str, int] = {}
+            if len(seen[0]) >= MOST_IDS:
+                seen = ({}, seen[0])
             for line in part:
                 if problem := _problem(line, client.settings.max_text_bytes):
                     raise DataError(f"{name}, line {line.number}: {problem}; {count:,} texts before it are enqueued")
-                if line.id is not None and (before := lines_of.setdefault(line.id, line.number)) != line.number:
+                if line.id is None:
+                    continue
+                before = seen[1].get(line.id) or seen[0].setdefault(line.id, line.number)
+                if before != line.number:
                     raise DataError(
                         f"{name}, line {line.number}: id {line.id!r} is that of line {before}; {count:,} texts before "
                         "this part are enqueued"
