@@ -105,6 +105,9 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         b'"a"',
         bytes(range(256)),
         b"{\n",
+        b'{"queue": "tickets", "text": "hello"}\n',
+        b'{"at":"2026","text":"hello"}\n',
+        b'{"ids":3}\n',
         b'{"text": "' + b"a" * 3_000_000,
     ],
 )

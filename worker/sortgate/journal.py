@@ -38,9 +38,9 @@ class JournalLine(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(JournalLine)
-#: Of a line that a crash cut off.
+#: Of a line that a crash cut off, or that goes on beyond what is looked at.
 _BEGINNINGS = tuple(f'{{"{field}"'.encode() for field in JournalLine.__struct_fields__)
-#: The first line of a journal is looked for among so many: more than the ids of one call take.
+#: The first line of a journal is looked for among so many: more than the ids of a call take, most often.
 _FIRST_BYTES = 1 << 20
 
 
@@ -77,10 +77,15 @@ class Journal:
         first, end, _ = start.partition(b"\n")
         cut_off = not end and len(start) == _FIRST_BYTES
         try:
-            known = not cut_off and _parse(first, "") is not None
+            msgspec.json.decode(first)
+            whole = not cut_off
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            whole = False
+        try:
+            known = _parse(first, "") is not None if whole else first.startswith(_BEGINNINGS)
         except DataError:
             known = False
-        if not known and first.strip() and not first.startswith(_BEGINNINGS):
+        if not known and first.strip():
             raise DataError(
                 f"journal {self.path}: a file of something else is there, which is left as it is; name another"
             )
