@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -109,3 +111,13 @@ def test_no_place_for_it(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=f"folder: .*{says}.*; go away"):
             take(path)
     assert {found.name for found in tmp_path.iterdir()} == {"file", "loop"}
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with take(tmp_path / "folder"):
+        assert (tmp_path / "folder" / NAME).read_text() == f"{os.getpid()}\n"
+    assert not (tmp_path / "folder").exists()

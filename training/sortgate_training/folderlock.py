@@ -6,6 +6,7 @@ whoever has opened one that was removed meanwhile opens the next.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -17,6 +18,8 @@ from sortgate.errors import ConfigurationError
 
 #: In the folder; holds the number of the process that has, or last had, the lock.
 NAME = "lock"
+#: What flock(2) says on file systems that have no locks, some of a network for example.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 #: Each is lost only to another command that made or removed the folder at that very moment.
 _TRIES = 10
 
@@ -24,7 +27,8 @@ _TRIES = 10
 class FolderLock:
     """Held until :meth:`release`, or until the process ends in whatever way; a context manager.
 
-    Makes the folder where there is none; only the file ``lock`` is made or changed in it.
+    Makes the folder where there is none; only the file ``lock`` is made or changed in it. On a file system without
+    locks there is none: then nobody is kept from working there too.
 
     Args:
         path: the folder.
@@ -33,7 +37,7 @@ class FolderLock:
         instead: what can be done other than to wait.
 
     Raises:
-        ConfigurationError: another process has the lock, or there can be none here.
+        ConfigurationError: another process has the lock, or the folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, named: str, busy: str, instead: str) -> None:
@@ -65,7 +69,7 @@ class FolderLock:
                 continue
             taken = False
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor)
                 taken = os.path.samestat(os.fstat(descriptor), os.lstat(self.path / NAME))
             except FileNotFoundError:  # the file was removed, by who had the lock, between the two calls
                 continue
@@ -107,3 +111,11 @@ class FolderLock:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Release it."""
         self.release()
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise

@@ -23,8 +23,9 @@ def prepare() -> None:
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     choose = getattr(ctypes.CDLL(None), "mallopt", None)
-    if choose is not None and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
-        choose(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    if choose is not None:
+        if "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+            choose(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         if "MALLOC_TRIM_THRESHOLD_" not in os.environ:
             choose(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
