@@ -214,7 +214,7 @@ def test_dead_letters_are_listed_shown_requeued_and_purged(run: Run, redis_url: 
     assert "text  crash \\x1b[31m one" in out
     assert json.loads(run("dead", "show", "--queue", Q, first, "--json")[1])["fields"]["text"] == "crash \x1b[31m one"
 
-    status, out, err = run("dead", "requeue", "--queue", Q, first, "1-1", "--json")
+    status, out, err = run("dead", "requeue", "--queue", Q, first, first, "1-1", "--json")
     assert status == 78
     assert "not requeued: 1-1" in err
     assert json.loads(out)["missing"] == ["1-1"]
