@@ -11,6 +11,8 @@ from celery import Celery, signals
 from celery.exceptions import NotRegistered
 
 from sortgate import keys
+from sortgate.celery import create_app
+from sortgate.settings import Settings
 from sortgate.worker.consumer import Consumer
 from waiting import wait_for
 
@@ -113,3 +115,10 @@ def test_an_unregistered_task_does_all_else_that_it_does_with_celery(protocol: i
         ("task-failed", {"uuid": "17", "exception": "NotRegistered('other.task')"}),
         ("task_unknown", ("other.task", "17", KeyError)),
     ]
+
+
+def test_queues_share_no_exchange() -> None:
+    """Else what is sent to the first queue's exchange goes to all of them."""
+    app = create_app(Settings(queues=("tickets", "mail")))
+    declared = {name: (queue.exchange.name, queue.routing_key) for name, queue in app.amqp.queues.items()}
+    assert declared == {name: (name, name) for name in ("sortgate.tickets", "sortgate.mail")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from sortgate import keys
 from sortgate.settings import Settings
@@ -15,7 +15,8 @@ from sortgate.worker import steps, tasks
 def create_app(settings: Settings) -> Celery:
     """Return the application for ``settings``; connects to nothing."""
     names = [keys.celery_queue(item.partition("=")[0]) for item in settings.queues]
-    queues = [Queue(name) for name in names]  # type: ignore[no-untyped-call]  # kombu is untyped
+    # each with an exchange of its own: by default all would be bound to that of the first, and get its messages too
+    queues = [Queue(name, Exchange(name), name) for name in names]  # type: ignore[no-untyped-call]  # kombu is untyped
     transport: dict[str, Any] = {
         "socket_timeout": settings.socket_timeout_s,
         "socket_connect_timeout": settings.socket_timeout_s,
