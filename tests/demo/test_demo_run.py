@@ -17,6 +17,7 @@ import redis as redis_py
 from rich.console import Console
 
 from sortgate.audit import QueueAudit
+from sortgate.cli import run
 from sortgate.demo.material import Material
 from sortgate.demo.processes import Crew, DemoError
 from sortgate.demo.report import Report, Sample, show_report
@@ -57,6 +58,21 @@ def test_uses_the_redis_that_is_given_and_removes_its_keys(
     assert "SORTGATE_REDIS_URL" in said.getvalue()
     assert {key for key in redis.keys("*") if "demo" in key} == set()
     assert redis.get("mine") == "kept"
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "says"), [("redis://127.0.0.1:1/0", 1, "Connection refused"), ("foo", 78, "is no Redis URL")]
+)
+def test_a_redis_that_cannot_be_used_is_one_line_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, status: int, says: str
+) -> None:
+    monkeypatch.setenv("SORTGATE_REDIS_URL", url)
+    assert run(["demo"]) == status
+    told = capsys.readouterr()
+    assert told.err.startswith("sortgate: error: ")
+    assert told.err.count("\n") == 1
+    assert says in told.err
+    assert told.out == ""
 
 
 def test_worker_that_cannot_start_is_named(tmp_path: Path, redis_url: str) -> None:

@@ -245,6 +245,15 @@ def test_what_was_under_way_is_tried_again(create: Callable[..., Search], tmp_pa
     assert again.study.records[2].numbers == numbers
 
 
+@pytest.mark.parametrize("damage", [b"garbage\n", b"\0\n", b"[]\n"])
+def test_a_damaged_journal_is_one_line(create: Callable[..., Search], tmp_path: Path, damage: bytes) -> None:
+    create(trials=2).run(lambda: None)
+    with (tmp_path / "0" / "journal.log").open("ab") as file:
+        file.write(damage)
+    with pytest.raises(TrainingError, match=r"journal\.log cannot be read; --fresh starts anew"):
+        create(name="0", trials=3)
+
+
 def test_one_command_at_a_time(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "study")
     with pytest.raises(ConfigurationError, match="another `sortgate tune` is at work"):

@@ -119,14 +119,16 @@ class Study:
         journal = folder.path / _JOURNAL
         journal.with_name(f"{_JOURNAL}.lock").unlink(missing_ok=True)
         _mend(journal)
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-        self._study = optuna.create_study(
-            storage=storage,
-            study_name=_NAME,
-            direction="minimize" if metric == "loss" else "maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(_PRUNING_FROM, n_warmup_steps=0, n_min_trials=_PRUNING_FROM),
-        )
+        try:
+            self._study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(journal))),
+                study_name=_NAME,
+                direction="minimize" if metric == "loss" else "maximize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(_PRUNING_FROM, n_warmup_steps=0, n_min_trials=_PRUNING_FROM),
+            )
+        except (ValueError, LookupError, TypeError):  # whatever Optuna's reader stumbles over
+            raise TrainingError(f"{journal} cannot be read; --fresh starts anew") from None
         done = len(self._study.get_trials(deepcopy=False))
         # another seed after each interruption, or the same proposals would come again
         self._study.sampler = optuna.samplers.TPESampler(seed=(seed + done) % 2**32, n_startup_trials=STARTUP)

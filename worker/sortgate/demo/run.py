@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sortgate import Classifier, Client, keys
+from sortgate.client.connection import broker_error, create_redis
 from sortgate.demo.material import Material, folder_material, generated_material
 from sortgate.demo.processes import START_S, Crew, run_train, sigterm_exits
 from sortgate.demo.report import Report, Sample
@@ -23,6 +24,7 @@ from sortgate.demo.score import accuracy, macro_f1, percentile
 from sortgate.demo.traffic import round_trips_ms, stream_texts
 from sortgate.embedded import EmbeddedRedis, find_server
 from sortgate.errors import ResultError
+from sortgate.settings import Settings
 from sortgate.streams.admin import queue_stats
 
 NAME = "demo"
@@ -55,7 +57,9 @@ def run_demo(
         folder = Path(tempfile.mkdtemp(prefix="sortgate-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         # Asked before a minute of training: are there texts, and is there a Redis to be had?
-        if not _given_url():
+        if url := _given_url():
+            _check_reachable(url)
+        else:
             find_server()
         material = folder_material(data) if data else generated_material(folder, texts)
         console.print(_describe(material, data), highlight=False, soft_wrap=True)
@@ -88,6 +92,21 @@ def serve(
 
 def _given_url() -> str:
     return os.environ.get("SORTGATE_REDIS_URL", "").strip()
+
+
+def _check_reachable(url: str) -> None:
+    """Ask Redis for a sign of life.
+
+    Raises:
+        ConfigurationError: the URL cannot be read.
+        BrokerError: Redis is absent or refuses.
+    """
+    settings = Settings.from_env(redis_url=url)
+    with create_redis(settings) as link:
+        try:
+            link.ping()
+        except (redis.RedisError, OSError) as error:
+            raise broker_error(error, settings) from None
 
 
 def _describe(material: Material, data: Path | None) -> str:
