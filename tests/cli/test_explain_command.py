@@ -129,7 +129,7 @@ WRONG = [
     (("text", "--method", "magic"), "'magic' is not one of"),
     (("--file", "absent.txt"), "absent.txt: No such file"),
     (("--file", "latin.txt"), "latin.txt: not UTF-8"),
-    (("text", "--html", "absent/why.html"), "absent/why.html: cannot be written"),
+    (("text", "--html", "absent/why.html"), "--html absent/why.html: No such file"),
 ]
 
 

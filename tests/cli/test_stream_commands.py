@@ -70,8 +70,8 @@ def test_submit_does_not_take_its_own_journal_for_texts(run: Run, redis: Any, tm
     for content in ("", "hello\n"):
         path.write_text(content)
         status, out, err = run("submit", str(path), "--queue", Q, "--journal", str(tmp_path / "." / "texts.txt"))
-        assert (status, out) == (1, "")
-        assert "is the file of texts itself" in err
+        assert (status, out) == (78, "")
+        assert "is a file that is read here" in err
         assert path.read_text() == content
     assert not redis.exists(keys.requests(Q))
 
@@ -333,3 +333,19 @@ def test_a_full_disk_is_one_line() -> None:
         )
     assert done.returncode == 1
     assert done.stderr == "sortgate: error: output cannot be written: No space left on device\n"
+
+
+def test_results_are_kept_where_standard_output_is_closed(redis_url: str, redis: Any) -> None:
+    redis.xadd(keys.results(Q), {"v": "1", "id": "a", "status": "ok"})
+    command = f'"{sys.executable}" -m sortgate results --queue {Q} --timeout 1 --redis-url {redis_url} >&-'
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 78
+    assert "standard output is closed" in done.stderr
+    assert redis.xlen(keys.results(Q)) == 1
+
+
+def test_a_json_line_without_a_text_is_submitted_as_one(run: Run, redis: Any) -> None:
+    lines = b'{"text": "", "id": "none"}\n{"text": " ", "id": "blank"}\n'
+    status, out, _ = run("submit", "--queue", Q, "--format", "jsonl", stdin=lines)
+    assert (status, out) == (0, f"2 texts enqueued on {Q}\n")
+    assert [fields["id"] for _, fields in redis.xrange(keys.requests(Q))] == ["none", "blank"]

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from sortgate.cli.outfiles import check_no_input, write_file
 from sortgate.cli.output import json_option, print_json, print_table, printable
-from sortgate.errors import ConfigurationError, DataError
+from sortgate.errors import DataError
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
     LABEL_SEPARATOR,
@@ -59,6 +60,8 @@ def compare(
     from sortgate_training.report.judged import check_known, judge_corpus, learned_note
 
     files = find_test_files(data)
+    if changes is not None:
+        check_no_input(f"--changes {changes}", changes, files)
     classifiers = [load_bundle(path, plugins_dir, threads) for path in (first, second)]
     one_task, other_task = (each.manifest.task for each in classifiers)
     if one_task != other_task:
@@ -81,10 +84,7 @@ def compare(
             notes.append(note)
     found = compare_answers(one, other)
     if changes is not None:
-        try:
-            changes.write_bytes(b"".join(_line(change) for change in found.changes))
-        except OSError as error:
-            raise ConfigurationError(f"--changes {changes}: {error.strerror}") from None
+        write_file(f"--changes {changes}", changes, b"".join(_line(change) for change in found.changes))
     models = [classifier.model_name for classifier in classifiers]
     if as_json:
         shown = [msgspec.to_builtins(change) for change in found.changes[:show]]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from sortgate.cli.outfiles import check_no_input, write_file
 from sortgate.cli.output import json_option, print_json, print_table
-from sortgate.errors import ConfigurationError
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
     LABEL_SEPARATOR,
@@ -59,6 +59,8 @@ def evaluate(
     from sortgate_training.report.truncation import truncation_of
 
     files = find_test_files(data)
+    if report is not None:
+        check_no_input(f"--report {report}", report, files)
     classifier = load_bundle(bundle, plugins_dir, threads)
     manifest = classifier.manifest
     learned = manifest.data.get("train", {})
@@ -90,10 +92,7 @@ def evaluate(
             facts={"bundle": classifier.model_name, "fingerprint": classifier.fingerprint, **manifest.provided_by},
             data={"judged": {"source": corpus.source, "texts": len(corpus), **corpus.facts}},
         )
-        try:
-            report.write_bytes(render_report(subject))
-        except OSError as error:
-            raise ConfigurationError(f"--report {report}: {error.strerror}") from None
+        write_file(f"--report {report}", report, render_report(subject))
     if as_json:
         print_json(
             {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sortgate.cli.outfiles import check_no_input, write_file
 from sortgate.errors import ConfigurationError, DataError
 from sortgate_training.cli.options import (
     LABEL_COLUMN,
@@ -59,6 +60,7 @@ def init(
     if output.exists() and not force and str(output) != "-":
         raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")
     files = find_files(data, validation, test)
+    check_no_input(f"--output {output}", output, [*files.train, *files.validation, *files.test])
     registry = load_plugins(plugins_dir)
     from sortgate_training.checks.run import check_data  # numpy: not for --help
     from sortgate_training.template import render_config
@@ -82,11 +84,7 @@ def init(
     if str(output) == "-":
         click.echo(text, nl=False)
         return
-    try:
-        with output.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise ConfigurationError(f"{output}: {error.strerror}") from None
+    write_file(str(output), output, text.encode())
     for suggestion in report.suggestions:
         click.echo(f"{suggestion.key}: {suggestion.reason}", err=True)
     click.echo(f"{output}: {len(report.suggestions)} of the keys are set, the others have their defaults")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sortgate.cli.outfiles import check_no_input
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import ConfigurationError
 from sortgate_training.budget import Budget, parse_duration
@@ -73,6 +74,7 @@ def pretrain(
     overrides["model.cell"] = overrides.pop("cell")
     settled = load_config(config, assignments, overrides)
     _check_out(out)
+    check_no_input(f"--out {out}", out, texts)
     console, say = speaker(quiet=quiet)
     corpus = read_unlabelled(texts, text_column)
     for note in corpus.notes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from sortgate.cli.outfiles import check_no_input, write_file
 from sortgate.cli.output import json_option, print_json
 from sortgate.errors import DataError, TextError
 
@@ -55,6 +56,8 @@ def explain(
     """Explain how a bundle comes to its label for TEXT, for a file, or for standard input (-)."""
     if (text is None) == (file is None):
         raise click.UsageError("give one text: as TEXT, as - for standard input, or with --file.")
+    if html is not None and file is not None:
+        check_no_input(f"--html {html}", html, [file])
     read = _read(text, file)
     from sortgate.inference import Classifier  # takes half a second: not for --help
 
@@ -63,10 +66,7 @@ def explain(
     if html is not None:
         from sortgate.explain.page import render_page
 
-        try:
-            html.write_bytes(render_page(found))
-        except OSError as error:
-            raise DataError(f"{html}: cannot be written: {error.strerror}") from None
+        write_file(f"--html {html}", html, render_page(found))
     if as_json:
         print_json(found)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,11 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 #: Labels and ids come from other people's files and messages: what could steer a terminal is shown as ``\x1b``.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def closed_stdout() -> bool:
+    """Whether the caller has closed standard output, in whose place the null device then is."""
+    return getattr(sys.stdout, "name", None) == os.devnull
 
 
 def json_option(command: _Command) -> _Command:

@@ -60,7 +60,7 @@ def new(name: str, parent: Path, kind: str, single_file: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{error.filename}: cannot be written: {error.strerror}") from None
+        raise ConfigurationError(f"{error.filename or path}: cannot be written: {error.strerror}") from None
     for path in files:
         click.echo(f"wrote {path}")
     click.echo("\nNext:")

@@ -7,8 +7,9 @@ import sys
 import click
 
 from sortgate.cli.broker import queue_option, redis_option
-from sortgate.cli.output import print_json_line, progress
+from sortgate.cli.output import closed_stdout, print_json_line, progress
 from sortgate.client import Client
+from sortgate.errors import ConfigurationError
 
 
 @click.command(
@@ -34,6 +35,8 @@ def results(queue: str, timeout: float, forever: bool, most: int | None, redis_u
 
     Several collectors share the results out among them.
     """
+    if closed_stdout():
+        raise ConfigurationError("standard output is closed: results are deleted once they are printed, so none is")
     with Client(redis_url, queue) as client, progress("results", most) as done:
         iteration = client.results(None if forever else timeout, most)
         try:

@@ -9,6 +9,7 @@ import click
 
 from sortgate.cli.broker import queue_option, redis_option
 from sortgate.cli.lines import Format, Line, format_of, open_lines, read_lines
+from sortgate.cli.outfiles import check_no_input
 from sortgate.cli.output import json_option, print_json, progress
 from sortgate.client import Client
 from sortgate.client.base import measure
@@ -68,8 +69,8 @@ def submit(
     """
     name = "standard input" if file == "-" else file
     form = format_of(file, form)
-    if journal_path is not None and file != "-" and _same_file(journal_path, Path(file)):
-        raise DataError(f"--journal {journal_path} is the file of texts itself; name another")
+    if journal_path is not None and file != "-":
+        check_no_input(f"--journal {journal_path}", journal_path, [file])
     ids: list[str] = []
     count = 0
     seen: tuple[dict[str, int], dict[str, int]] = ({}, {})  # id and line of the latest, and of those before
@@ -83,7 +84,8 @@ def submit(
             Client(redis_url, queue, priority=priority, producer="sortgate submit", journal=journal)
         )
         for lines in read_lines(stream, form):
-            part = [line for line in lines if line.error is not None or (line.text or "").strip()]
+            # of a file of texts; a JSON line without a text is answered as one
+            part = [line for line in lines if form == "jsonl" or line.error is not None or (line.text or "").strip()]
             if len(seen[0]) >= MOST_IDS:
                 seen = ({}, seen[0])
             for line in part:
@@ -106,7 +108,8 @@ def submit(
                 )
             except (QueueFullError, BrokerError) as error:
                 count += len(error.submitted)
-                raise type(error)(f"{error}; the first {count:,} texts of {name} are enqueued") from None
+                what = str(error).removesuffix("; nothing was enqueued")
+                raise type(error)(f"{what}; the first {count:,} texts of {name} are enqueued") from None
             except (DataError, MessageError) as error:
                 raise DataError(f"{error}; {count:,} texts of {name} before this part are enqueued") from None
             except KeyboardInterrupt:
@@ -120,13 +123,6 @@ def submit(
         print_json({"queue": queue, "submitted": count, "ids": ids})
     else:
         click.echo(f"{count:,} texts enqueued on {queue}")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False
 
 
 def _problem(line: Line, max_text_bytes: int) -> str | None:
