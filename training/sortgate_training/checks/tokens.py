@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from sortgate.errors import TextError, TextTooLongError
+from sortgate.errors import ComponentError, TextError, TextTooLongError
 from sortgate.textpath import TextPath
 from sortgate.vocabulary import Vocabulary
 from sortgate_training.checks.findings import MOST_EXAMPLES, Finding, Level, Spread, count_of
@@ -27,17 +28,21 @@ class TokenCounts:
         counts: of each token.
         lengths: of each text, in tokens.
         too_long: the texts that are refused since they are over ``max_text_bytes`` or ``max_characters``.
+        raised: those on which a component raised, by what it says.
     """
 
     def __init__(self, path: TextPath, texts: Sequence[str]) -> None:
         self.counts: Counter[str] = Counter()
         self.lengths: list[int] = []
         self.too_long: list[int] = []
+        self.raised: dict[str, list[int]] = {}
         for start in range(0, len(texts), CHUNK):
             for tokens in path.tokenize(texts[start : start + CHUNK]):
                 if isinstance(tokens, TextError):
                     if isinstance(tokens, TextTooLongError):
                         self.too_long.append(len(self.lengths))
+                    elif isinstance(tokens, ComponentError):
+                        self.raised.setdefault(str(tokens), []).append(len(self.lengths))
                     self.lengths.append(0)
                 else:
                     self.lengths.append(len(tokens))
@@ -62,14 +67,20 @@ def find_token_problems(part: Part, tokens: TokenCounts, config: TrainingConfig)
     report.characters = Spread.of([len(text) for text in part.texts])
     report.tokens = Spread.of([length for length in tokens.lengths if length])
     report.cut = sum(length > limit for length in tokens.lengths)
-    too_long = set(tokens.too_long)
-    emptied = [row for row, length in enumerate(tokens.lengths) if not length and row not in too_long]
+    refused = {*tokens.too_long, *chain.from_iterable(tokens.raised.values())}
+    emptied = [row for row, length in enumerate(tokens.lengths) if not length and row not in refused]
     sets = part.label_sets
     of_label = Counter(label for labels in sets for label in labels)
     without_words = Counter(label for row in emptied for label in sets[row])
-    over = Counter(label for row in too_long for label in sets[row])
+    over = Counter(label for row in tokens.too_long for label in sets[row])
     lost = sorted(label for label, count in without_words.items() if count == of_label[label])
     level: Level = "error" if part.name == "train" else "warning"  # of a label of which no text is left
+    for what, rows in tokens.raised.items():
+        yield Finding(
+            "error", "tokens", part.name, len(rows), f"{what} on {count_of(len(rows), 'text')}",
+            "mend the component: workers would answer such texts with that error",
+            [part.example(row) for row in rows[:MOST_EXAMPLES]],
+        )  # fmt: skip
     if emptied:
         yield Finding(
             level if lost else "warning", "tokens", part.name, len(emptied),
