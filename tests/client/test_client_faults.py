@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -322,3 +325,26 @@ def test_b12_a_missing_permission_is_named(redis_url: str, redis: Any) -> None:
             client.submit(["a"])
     finally:
         redis.execute_command("ACL", "DELUSER", "reader")
+
+
+def test_b1_queues_are_watched_over_a_restart(own_server: EmbeddedRedis) -> None:
+    command = [sys.executable, "-m", "sortgate", "queues", "--watch", "--json", "--interval", "0.1", "--queue", Q]
+    with subprocess.Popen(
+        [*command, "--redis-url", own_server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        try:
+            assert json.loads(watch.stdout.readline())[0]["queue"] == Q
+            own_server.kill()
+            while "trying again" not in (said := watch.stderr.readline()):
+                assert said, "it has ended"
+            own_server.start()
+            with client_of(own_server.url) as client:
+                client.submit(["hello"])
+            while json.loads(watch.stdout.readline())[0]["backlog"]["normal"] != 1:
+                assert watch.poll() is None
+        finally:
+            watch.send_signal(signal.SIGINT)
+            watch.stderr.read()
+    assert watch.returncode == 130

@@ -11,6 +11,7 @@ import redis
 from sortgate import keys
 from sortgate.cli.broker import connected, open_at, redis_option
 from sortgate.cli.output import json_option, print_json, print_json_line, print_table
+from sortgate.client.connection import broker_error
 from sortgate.settings import Settings
 from sortgate.streams.admin import QueueStats, list_queues, queue_stats
 
@@ -30,7 +31,7 @@ Examples:
   sortgate queues --json | jq '.[].lag_s'"""
 )
 @click.option("--queue", "chosen", multiple=True, help="Only this queue; may be given several times.")
-@click.option("--watch", is_flag=True, help="Go on until interrupted.")
+@click.option("--watch", is_flag=True, help="Go on until interrupted, also while Redis is away.")
 @click.option("--interval", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Seconds, for --watch.")
 @redis_option
 @json_option
@@ -38,8 +39,18 @@ def queues(chosen: tuple[str, ...], watch: bool, interval: float, redis_url: str
     """Show the queues: backlog, lag, workers."""
     names = [keys.check_queue(name) for name in chosen]
     with connected(redis_url) as (link, settings):
+        shown = False
         while True:
-            found = _stats(link, settings, names)
+            try:
+                found = _stats(link, settings, names)
+            except (redis.RedisError, OSError) as error:
+                problem = broker_error(error, settings)
+                if not (shown and problem.retriable):
+                    raise
+                click.echo(f"sortgate: warning: {problem}; trying again", err=True)
+                time.sleep(interval)
+                continue
+            shown = True
             if watch and as_json:
                 print_json_line(found)
             elif as_json:
