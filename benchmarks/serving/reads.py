@@ -14,7 +14,7 @@ import heapq
 import itertools
 import json
 import random
-from typing import Protocol
+from typing import Any, Protocol
 
 from sortgate.worker.batch_size import SMALL, BatchSize
 
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--text-us", type=float, nargs="+", default=[300.0, 600.0, 800.0], help="what a text costs")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"size": name, "read_at": free, "processes": processes, "text_us": text_us,
          "idle": round(idle_share(make(), processes, text_us / 1e6, free), 3)}
         for name, make in SIZES.items() for free in (0.5, 0.25)
@@ -122,7 +122,7 @@ def main() -> None:
     for (name, free, text_us), group in itertools.groupby(
         rows, key=lambda row: (row["size"], row["read_at"], row["text_us"])
     ):
-        print(f"{name:<10} {free:>8} {text_us:>10.0f}", *(f"{100.0 * row['idle']:>11.1f}" for row in group))  # type: ignore[operator]
+        print(f"{name:<10} {free:>8} {text_us:>10.0f}", *(f"{100.0 * row['idle']:>11.1f}" for row in group))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
-"""Files beside what commands print: whole or not at all, and never over what is read."""
+"""What commands write: files whole or not at all, never over what is read, and results not into nothing."""
 
 from __future__ import annotations
 
 import os
 import resource
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sortgate import keys
 from sortgate.cli import run
 from sortgate.cli.outfiles import check_no_input, write_file
 from sortgate.errors import ConfigurationError
@@ -24,7 +28,8 @@ def small_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_file_that_does_not_fit_leaves_what_was_there(tmp_path: Path, small_files: None) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("small_files")
+def test_a_file_that_does_not_fit_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("before")
     with pytest.raises(ConfigurationError, match=r"--report report\.html: File too large"):
@@ -54,3 +59,12 @@ def test_what_is_read_is_not_written_over(tmp_path: Path, toy_bundle: Path, caps
         assert run(["explain", str(toy_bundle), "--file", str(text), "--html", str(html)]) == 78
         assert "is a file that is read here; name another" in capsys.readouterr().err
         assert text.read_text() == "hello world"
+
+
+def test_results_are_kept_where_standard_output_is_closed(redis_url: str, redis: Any) -> None:
+    redis.xadd(keys.results("q"), {"v": "1", "id": "a", "status": "ok"})
+    command = f'"{sys.executable}" -m sortgate results --queue q --timeout 1 --redis-url {redis_url} >&-'
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 78
+    assert "standard output is closed" in done.stderr
+    assert redis.xlen(keys.results("q")) == 1

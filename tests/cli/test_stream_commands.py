@@ -335,15 +335,6 @@ def test_a_full_disk_is_one_line() -> None:
     assert done.stderr == "sortgate: error: output cannot be written: No space left on device\n"
 
 
-def test_results_are_kept_where_standard_output_is_closed(redis_url: str, redis: Any) -> None:
-    redis.xadd(keys.results(Q), {"v": "1", "id": "a", "status": "ok"})
-    command = f'"{sys.executable}" -m sortgate results --queue {Q} --timeout 1 --redis-url {redis_url} >&-'
-    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
-    assert done.returncode == 78
-    assert "standard output is closed" in done.stderr
-    assert redis.xlen(keys.results(Q)) == 1
-
-
 def test_a_json_line_without_a_text_is_submitted_as_one(run: Run, redis: Any) -> None:
     lines = b'{"text": "", "id": "none"}\n{"text": " ", "id": "blank"}\n'
     status, out, _ = run("submit", "--queue", Q, "--format", "jsonl", stdin=lines)

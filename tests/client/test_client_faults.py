@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 
+from answering import answered
 from sortgate import AsyncClient, Client, keys
 from sortgate.cli import run
 from sortgate.embedded import EmbeddedRedis
@@ -158,19 +159,10 @@ def test_b4_results_go_on_when_connections_are_killed(redis_url: str, redis: Any
 ENQUEUED = b"*2\r\n:"
 
 
-def answered(url: str, redis: Any, count: int) -> list[str]:
-    """Submit texts and wait for their results; returns the ids."""
-    with Client(url, Q) as client, FakeWorker(url, Q, str.lower):
-        ids = client.submit([f"w{i}" for i in range(count)])
-        while redis.xlen(keys.results(Q)) < count:
-            time.sleep(0.01)
-    return ids
-
-
 def test_b1_results_that_were_given_while_redis_was_away_are_not_given_again(own_server: EmbeddedRedis) -> None:
     """The iteration ends before Redis is back: the client's next one deletes what this one could not."""
     with redis_py.Redis.from_url(own_server.url) as redis:
-        ids = answered(own_server.url, redis, 20)
+        ids = answered(own_server.url, redis, Q, 20)
     given = []
 
     def collect(client: Client) -> None:
@@ -197,7 +189,7 @@ def test_b1_the_results_command_says_what_will_come_again(
     own_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with redis_py.Redis.from_url(own_server.url) as redis:
-        ids = answered(own_server.url, redis, 20)
+        ids = answered(own_server.url, redis, Q, 20)
     printed = []
 
     def print_and_kill(result: Result) -> None:
@@ -218,7 +210,7 @@ def test_b1_the_results_command_says_what_will_come_again(
 
 def test_b1_the_asyncio_client_does_not_give_them_again_either(own_server: EmbeddedRedis) -> None:
     with redis_py.Redis.from_url(own_server.url) as redis:
-        ids = answered(own_server.url, redis, 20)
+        ids = answered(own_server.url, redis, Q, 20)
 
     given = []
 

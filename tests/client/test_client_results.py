@@ -6,19 +6,11 @@ import threading
 import time
 from typing import Any
 
+from answering import answered
 from sortgate import Client, keys
 from sortgate.testing import FakeWorker
 
 Q = "q"
-
-
-def answered(url: str, redis: Any, count: int) -> list[str]:
-    """Submit texts and wait for their results; returns the ids."""
-    with Client(url, Q) as client, FakeWorker(url, Q, str.lower):
-        ids = client.submit([f"w{i}" for i in range(count)])
-        while redis.xlen(keys.results(Q)) < count:
-            time.sleep(0.01)
-    return ids
 
 
 def left(redis: Any) -> tuple[int, int]:
@@ -27,7 +19,7 @@ def left(redis: Any) -> tuple[int, int]:
 
 
 def test_results_are_given_once_and_deleted(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 700)
+    ids = answered(redis_url, redis, Q, 700)
     with Client(redis_url, Q) as client:
         assert [result.id for result in client.results(timeout=0.2)] == ids
     assert left(redis) == (0, 0)
@@ -35,7 +27,7 @@ def test_results_are_given_once_and_deleted(redis_url: str, redis: Any) -> None:
 
 
 def test_an_item_is_deleted_only_when_the_iterator_moves_on(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 5)
+    ids = answered(redis_url, redis, Q, 5)
     with Client(redis_url, Q) as client:
         iteration = client.results(timeout=0.2)
         assert next(iteration).id == ids[0]
@@ -48,7 +40,7 @@ def test_an_item_is_deleted_only_when_the_iterator_moves_on(redis_url: str, redi
 
 
 def test_results_stop_at_max_and_wait_no_longer_than_asked(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 10)
+    ids = answered(redis_url, redis, Q, 10)
     with Client(redis_url, Q) as client:
         assert [result.id for result in client.results(max=4)] == ids[:4]
         assert left(redis)[0] == 6
@@ -59,7 +51,7 @@ def test_results_stop_at_max_and_wait_no_longer_than_asked(redis_url: str, redis
 
 
 def test_collectors_share_the_results_out(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 900)
+    ids = answered(redis_url, redis, Q, 900)
     got: list[str] = []
 
     def collect() -> None:
@@ -75,7 +67,7 @@ def test_collectors_share_the_results_out(redis_url: str, redis: Any) -> None:
 
 
 def test_what_a_crashed_collector_held_is_taken_over(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 20)
+    ids = answered(redis_url, redis, Q, 20)
     with Client(redis_url, Q) as client:
         list(client.results(max=1, timeout=0.1))
         redis.xreadgroup(keys.COLLECTORS, "crashed", {keys.results(Q): ">"}, count=100)
@@ -86,7 +78,7 @@ def test_what_a_crashed_collector_held_is_taken_over(redis_url: str, redis: Any)
 
 
 def test_a_slow_collector_does_not_give_an_item_that_was_taken_from_it(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 4)
+    ids = answered(redis_url, redis, Q, 4)
     with Client(redis_url, Q) as client, Client(redis_url, Q) as other:
         slow = client.results(timeout=0.2, claim_idle_s=0.4)
         assert next(slow).id == ids[0]
@@ -97,7 +89,7 @@ def test_a_slow_collector_does_not_give_an_item_that_was_taken_from_it(redis_url
 
 
 def test_deleted_and_foreign_entries_do_no_harm(redis_url: str, redis: Any) -> None:
-    ids = answered(redis_url, redis, 3)
+    ids = answered(redis_url, redis, Q, 3)
     redis.xgroup_create(keys.results(Q), keys.COLLECTORS, id="0")
     ((_, entries),) = redis.xreadgroup(keys.COLLECTORS, "crashed", {keys.results(Q): ">"}, count=1)
     redis.xdel(keys.results(Q), entries[0][0])

@@ -138,7 +138,9 @@ def test_only_a_few_urgent_entries_take_no_turn_of_their_queue() -> None:
     few, many, alone = urgent_and_others(64, 300), urgent_and_others(65, 300), urgent_and_others(3, 0)
     batches = [hand.take(512) for hand in (few, many, alone)]
     assert [batch is not None and batch.passing for batch in batches] == [True, False, False]
-    assert not few.take(512).passing  # type: ignore[union-attr]
+    others = few.take(512)
+    assert others is not None
+    assert not others.passing
 
 
 @given(others=st.integers(1, 150), share=st.integers(1, 64))

@@ -57,8 +57,8 @@ def init(
     plugins_dir: Path | None,
 ) -> None:
     """Write a commented configuration that fits labelled texts."""
-    if output.exists() and not force and str(output) != "-":
-        raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")
+    if str(output) != "-":
+        _check_absent(output, force=force)
     files = find_files(data, validation, test)
     check_no_input(f"--output {output}", output, [*files.train, *files.validation, *files.test])
     registry = load_plugins(plugins_dir)
@@ -84,7 +84,13 @@ def init(
     if str(output) == "-":
         click.echo(text, nl=False)
         return
+    _check_absent(output, force=force)  # it may have come meanwhile
     write_file(str(output), output, text.encode())
     for suggestion in report.suggestions:
         click.echo(f"{suggestion.key}: {suggestion.reason}", err=True)
     click.echo(f"{output}: {len(report.suggestions)} of the keys are set, the others have their defaults")
+
+
+def _check_absent(output: Path, *, force: bool) -> None:
+    if output.exists() and not force:
+        raise ConfigurationError(f"{output} is there already: --force replaces it, -o FILE writes another")

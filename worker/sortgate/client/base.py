@@ -152,8 +152,7 @@ class BaseClient:
     def undeleted(self) -> int:
         """Results of an iteration over ``results`` that has ended, which Redis was not there to delete.
 
-        The client's next iteration deletes them first. Those of a client that is gone are given to another one after
-        its ``claim_idle_s``, as those of a process that crashed are: then their ids tell that they were there before.
+        The client's next iteration deletes them first. Where there is none, another client is given them again.
         """
         return len(self._given)
 
